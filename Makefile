@@ -1,0 +1,39 @@
+# Everything a newcomer types. Each target sets up what it needs; nothing outside this folder is written
+# except packages that the roles install and the namespaces of the default lab.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INVENTORY ?= lab
+
+.PHONY: venv bench test test-unit test-integration lint wheel clean
+
+venv: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check \
+	    'ansible-core>=2.17,<2.22' 'ansible-runner>=2.4' 'jinja2>=3.1' 'pandas>=2.1' 'scipy>=1.11' \
+	    'pytest>=8' 'hypothesis>=6.100' 'ruff>=0.6' 'mypy>=1.11' pandas-stubs types-PyYAML build
+	$(PYTHON) tools/link_collection.py $(BIN)
+	touch $@
+
+bench: venv
+	. $(BIN)/activate && ansible-playbook bench.yml -i $(INVENTORY)
+
+test: test-unit test-integration
+
+test-unit: venv
+	$(BIN)/pytest tests/unit
+
+test-integration: venv
+	$(BIN)/pytest tests/integration
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/mypy plugins/plugin_utils
+
+wheel: venv
+	$(BIN)/python -m build --wheel
+
+clean:
+	rm -rf $(VENV) dist build

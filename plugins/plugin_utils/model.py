@@ -1,0 +1,116 @@
+"""The words of the project as types: what a plan, a record and a judgement are made of.
+
+Everything here is plain immutable data. Units are in the names or in ``Sample.unit``; a value that was not
+measured is absent (no sample, ``None`` in a mapping, an empty cell in a table), never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SCHEMA_VERSION = 1
+
+Side = Literal["server", "client"]
+Status = Literal["valid", "invalid", "failed"]
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One figure of one run. ``unit`` is one of ``bit/s us % 1/s B count s``."""
+
+    metric: str
+    unit: str
+    value: float
+
+
+@dataclass(frozen=True)
+class SyscallCount:
+    """Calls of one system call by one thread name of one trace target during one run.
+
+    ``syscall`` is written as the kernel names its tracepoint, for example ``sys_enter_newfstat``.
+    ``time_ns`` is the time from enter to exit, summed over the calls, where it was measured.
+    """
+
+    side: Side
+    target: Literal["process", "vmm"]
+    comm: str
+    syscall: str
+    calls: int | None
+    time_ns: int | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the validity gate decided about one run, and the figures that may be believed.
+
+    ``reason`` is empty for a valid run, otherwise one word of ``gate.REASONS``. ``checks`` are remarks that do
+    not change the status (``tracing_unavailable``, ``trace_mismatch`` ...), each with a sentence.
+    """
+
+    status: Status
+    reason: str = ""
+    detail: str = ""
+    checks: Mapping[str, str] = field(default_factory=dict)
+    samples: tuple[Sample, ...] = ()
+    syscalls: tuple[SyscallCount, ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One case to be executed once on one pair: the unit of statistics."""
+
+    run_id: str
+    block: int
+    round: int
+    server: str
+    client: str
+    benchmark: str
+    case: str
+    parameters: Mapping[str, Any]
+    repeat: int
+    traced: bool
+    seconds: float
+    """Expected wall time of the run in seconds, start-up and shut-down included."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """All runs of one benchmark on one pair in one round, in execution order."""
+
+    server: str
+    client: str
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Sessions of one benchmark that are executed at the same time: no two share a host or exceed a capacity."""
+
+    block: int
+    round: int
+    benchmark: str
+    sessions: tuple[Session, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a sweep is going to do, in order. Stored as ``plan.json`` beside the records."""
+
+    sweep: str
+    configuration: str
+    seed: int
+    mode: str
+    blocks: int
+    hosts: Mapping[str, str]
+    """Inventory name to data-plane address."""
+    steps: tuple[Step, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What the plan was made from; a second plan under the same name must agree in it, blocks excepted."""
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Every run in execution order."""
+        return tuple(run for step in self.steps for session in step.sessions for run in session.runs)
