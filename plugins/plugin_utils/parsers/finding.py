@@ -1,0 +1,64 @@
+"""What a parser says about one run's output, and the interface every recogniser has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from ..model import Sample, Side, Status
+
+Tool = Literal["iperf3", "sockperf", "bpftrace"]
+
+
+@dataclass(frozen=True)
+class CallCount:
+    """One row of a system-call table as the tracer printed it.
+
+    Exactly one of ``number`` (needs the target's architecture to be named) and ``syscall`` is set.
+    """
+
+    comm: str | None
+    number: int | None = None
+    syscall: str | None = None
+    calls: int | None = None
+    time_ns: int | None = None
+    pid: int | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One tool's output found in a text, judged on its content alone.
+
+    ``reason`` is empty for ``valid``, otherwise a word of ``gate.REASONS``; ``detail`` is a sentence for people.
+    ``parameters`` has the names that cases use (``seconds``, ``parallel``, ``protocol``, ``message_bytes`` ...),
+    only what the text shows. ``line`` is the 1-based line at which the output starts.
+    """
+
+    tool: Tool
+    mode: str
+    status: Status
+    reason: str = ""
+    detail: str = ""
+    side: Side | None = None
+    version: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    samples: tuple[Sample, ...] = ()
+    calls: tuple[CallCount, ...] = ()
+    notes: tuple[str, ...] = ()
+    line: int = 1
+
+
+class Recogniser(Protocol):
+    """Reads cleaned lines one after another and gives back findings as they become complete.
+
+    Memory is bounded by one run's output, not by the file. ``number`` is the 1-based line number.
+    """
+
+    def feed(self, line: str, number: int) -> Iterable[Finding]:
+        """Take the next line (no line ending, wrappers and colour codes already removed)."""
+        ...
+
+    def close(self) -> Iterable[Finding]:
+        """Say what is left at the end of the text."""
+        ...
