@@ -1,0 +1,413 @@
+"""The validity gate: what may be believed of one run.
+
+Exit codes of iperf3 and sockperf lie both ways, so a run is judged on the content of its record alone. A run is
+``failed`` when nothing was measured and ``invalid`` when something was measured that cannot be believed; only
+``valid`` runs give samples and system-call rows. A figure that was not measured is absent, never 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from .model import Judgement, Sample, SyscallCount
+from .parsers.finding import Finding
+from .parsers.scan import scan
+from .record_view import End, Figures, MalformedRecord, RecordView, Trouble, number_of, read_record
+from .trace_evidence import MESSAGE_SLACK, examine, per_gib, per_message
+
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        # Nothing was measured.
+        "unreachable": "The controller could not reach a host.",
+        "module_failed": "The program on a host under test failed before it could measure.",
+        "interrupted": "The run was stopped from outside before its end.",
+        "missing_end": "One of the two ends returned nothing.",
+        "refused": "The client was refused, or found nobody listening.",
+        "busy": "The server was already running a test for somebody else.",
+        "port_taken": "The server's port was taken by another process.",
+        "not_listening": "The server did not listen within its limit.",
+        "server_died": "The server ended before the run did.",
+        "server_stuck": "The server or its port was still there after it was stopped.",
+        "peer_lost": "The other end went away, or did not answer within its limit.",
+        "bad_token": "A stranger, or the other end of another session, answered on the control connection.",
+        "tool_missing": "The benchmark is not installed.",
+        "start_failed": "The benchmark could not be started.",
+        "no_output": "The benchmark printed nothing.",
+        "bad_option": "The benchmark does not know an option, or refuses its value.",
+        "address_missing": "The address is not on the host, or has no route.",
+        "no_messages": "The client received no message from the server.",
+        "unrecognised": "The output is of none of the tools this project reads.",
+        # Something was measured, and cannot be believed.
+        "malformed": "The record, or the output in it, is not what it should be.",
+        "error": "The benchmark reported an error.",
+        "truncated": "The output stops before its end.",
+        "timed_out": "The run was ended by its time limit.",
+        "short_run": "The run measured for less time than was asked for.",
+        "long_run": "The run measured for more time than was asked for.",
+        "intervals": "The number of intervals is not what the duration asks for.",
+        "no_bytes": "No data arrived.",
+        "no_streams": "The output names no data stream.",
+        "streams": "The number of streams is not what was asked for.",
+        "peer": "The client was connected to another address or port than planned.",
+        "parameters": "The benchmark ran with other parameters than planned.",
+        "duplicate_keys": "A JSON key appears twice with different values, so figures are lost.",
+        "message_lost": "A message was lost or reordered, which ends or falsifies a ping-pong silently.",
+        "few_observations": "There are too few observations for the figures printed.",
+        "no_observations": "There is no valid observation.",
+        "ends_disagree": "The two ends do not agree on what was transferred.",
+        "server_unconfirmed": "The server's output does not prove that it was the one that answered.",
+        "mixed_versions": "The ends run different iperf3 versions, whose UDP loss cannot be believed.",
+        "several_runs": "One output holds more than one run.",
+        "wrong_tool": "The output is of another tool than planned.",
+        "gate_error": "The record could not be judged because of a fault in this program.",
+        # Of traces only.
+        "lost_events": "The tracer lost events, so its counts are too low.",
+        "map_full": "The tracer's map was full, so calls are missing.",
+        "tracer_error": "The tracer reported an error.",
+        "histogram": "The trace holds a histogram, which has no counts per call.",
+        "no_counts": "The trace holds no counts of system calls.",
+    }
+)
+"""Every reason a run can be invalid or failed for, and what it means."""
+
+CHECKS: Mapping[str, str] = MappingProxyType(
+    {
+        "trace_mismatch": "The system-call counts cannot belong to the run beside them.",
+        "trace_lost": "The tracer lost calls; its counts are not given.",
+        "trace_missing": "The run was traced but the tracer left nothing, as after a kill.",
+        "tracing_unavailable": "This host cannot trace; the run went on untraced.",
+        "messages_lost": "Messages the client sent did not all reach the server.",
+        "not_traced_from_exec": "The counts lack the start of the process.",
+        "printed_precision": "Figures come from text and have only the precision that was printed.",
+        "tool_note": "The tool printed a warning.",
+        "source_note": "Something in hand-kept notes does not fit together.",
+    }
+)
+"""Remarks that do not change a run's status."""
+
+SECONDS_TOLERANCE = 0.02
+SECONDS_TOLERANCE_MIN = 0.2
+SOCKPERF_CUT_SECONDS = 0.45
+"""sockperf drops the first 400 ms and the last 50 ms of what it measured."""
+BYTES_TOLERANCE = 0.02
+"""Share by which the bytes of the two ends may differ: what is under way when the clock stops."""
+
+
+def judge(record: Mapping[str, Any]) -> Judgement:
+    """Decide whether one record (docs/data.md) may be believed, and give its figures. Never raises."""
+    try:
+        return _judge(read_record(record))
+    except MalformedRecord as fault:
+        return Judgement("invalid", "malformed", f"{fault}.")
+    except Exception as fault:  # one record must never keep the others from their table
+        return Judgement(
+            "invalid", "gate_error", f"{type(fault).__name__}: {fault}. Please report this with the record."
+        )
+
+
+def _judge(record: RecordView) -> Judgement:
+    client = _read(record, record.client)
+    server = _read(record, record.server)
+    trouble = _nothing_measured(record)
+    if trouble is not None:
+        return Judgement("failed", trouble.reason, trouble.detail)
+    trouble = _told_by_an_end(record) or _told_by_the_client(record, client)
+    if trouble is not None:
+        measured = isinstance(client, Finding) and client.status != "failed"
+        return Judgement("invalid" if measured else "failed", trouble.reason, trouble.detail)
+    assert isinstance(client, Finding)
+    trouble = _not_as_planned(record, client) or _not_confirmed(record, client, server)
+    if trouble is not None:
+        return Judgement("invalid", trouble.reason, trouble.detail)
+    return _believe(record, client, server if isinstance(server, Finding) else None)
+
+
+# What each end's output says.
+
+
+def _read(record: RecordView, end: End | None) -> Finding | Trouble | None:
+    """The one finding in an end's output, why there is not one, or ``None`` where the output is not known."""
+    if end is None or end.stdout is None:
+        return None
+    findings = [found for found in _scan_text(end.stdout) if found.tool == record.benchmark]
+    if not findings:
+        # iperf3 in text, and 3.9 in JSON too, names its error on standard error alone.
+        findings = [found for found in _scan_text(end.stderr) if found.tool == record.benchmark]
+    if len(findings) > 1:
+        lines = ", ".join(str(found.line) for found in findings[:5])
+        return Trouble("several_runs", f"The {end.side}'s output holds {len(findings)} runs, at lines {lines}.")
+    if findings:
+        return findings[0]
+    if not end.stdout.strip():
+        return Trouble("no_output", f"{record.benchmark} printed nothing on the {end.side}{_tail(end.stderr)}.")
+    return Trouble(
+        "unrecognised",
+        f"The {end.side}'s output is not {record.benchmark}'s: it ends with {_last_line(end.stdout)!r}.",
+    )
+
+
+def _scan_text(text: str) -> list[Finding]:
+    return list(scan(text.splitlines()))
+
+
+def _tail(stderr: str) -> str:
+    line = _last_line(stderr)
+    return f"; on standard error: {line}" if line else ""
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1].strip()[:160] if lines else ""
+
+
+# Nothing was measured.
+
+
+def _nothing_measured(record: RecordView) -> Trouble | None:
+    if record.error is not None:
+        return _known(record.error, "module_failed")
+    missing = [side for side, end in (("server", record.server), ("client", record.client)) if end is None]
+    if missing:
+        return Trouble("missing_end", f"The {' and the '.join(missing)} returned nothing.")
+    return None
+
+
+def _told_by_an_end(record: RecordView) -> Trouble | None:
+    """A problem that an end saw itself. The server's comes first: the client's follows from it."""
+    for end in record.ends:
+        if end.problem is not None:
+            trouble = _known(end.problem, "error")
+            return Trouble(trouble.reason, f"{end.side}: {trouble.detail}")
+    for end in record.ends:
+        if end.timed_out:
+            return Trouble("timed_out", f"The {end.side} was ended by its time limit.")
+    return None
+
+
+def _known(trouble: Trouble, otherwise: str) -> Trouble:
+    """The trouble in words of `REASONS`; a word of a later version stays readable in the sentence."""
+    if trouble.reason in REASONS:
+        return Trouble(trouble.reason, trouble.detail or REASONS[trouble.reason])
+    return Trouble(otherwise, f"{trouble.reason}: {trouble.detail}")
+
+
+def _told_by_the_client(record: RecordView, client: Finding | Trouble | None) -> Trouble | None:
+    if client is None:
+        return Trouble("no_output", "What the client printed is not known.")
+    if isinstance(client, Trouble):
+        return client
+    if client.status != "valid":
+        return _known(Trouble(client.reason, client.detail), "error")
+    if client.side == "server":
+        return Trouble("wrong_tool", "The client's output is that of a server.")
+    return None
+
+
+# Something was measured: is it what was planned, and do both ends say the same?
+
+
+def _not_as_planned(record: RecordView, client: Finding) -> Trouble | None:
+    return (
+        _other_duration(record, client)
+        or _other_parameters(record, client)
+        or _other_peer(record, client)
+        or _mixed_versions(record, client)
+    )
+
+
+def _other_duration(record: RecordView, client: Finding) -> Trouble | None:
+    asked = number_of(record.parameters, "seconds")
+    measured = number_of(client.parameters, "measured_seconds")
+    if asked is None or measured is None:
+        return None
+    expected = asked - SOCKPERF_CUT_SECONDS if record.benchmark == "sockperf" else asked
+    slack = max(SECONDS_TOLERANCE * expected, 0.0 if record.benchmark == "sockperf" else SECONDS_TOLERANCE_MIN)
+    if measured < expected - slack:
+        return Trouble("short_run", f"Measured {measured:g} s of the {expected:g} s that {asked:g} s ask for.")
+    if measured > expected + max(slack, SECONDS_TOLERANCE_MIN):
+        return Trouble("long_run", f"Measured {measured:g} s where {expected:g} s were asked for.")
+    return None
+
+
+COMPARED_PARAMETERS = ("protocol", "parallel", "message_bytes", "reverse", "bidirectional", "mode", "full_rtt")
+
+
+def _other_parameters(record: RecordView, client: Finding) -> Trouble | None:
+    for name in COMPARED_PARAMETERS:
+        planned, shown = record.parameters.get(name), client.parameters.get(name)
+        if planned is None or shown is None or planned == shown:
+            continue
+        reason = "streams" if name == "parallel" else "parameters"
+        return Trouble(reason, f"{name} was planned as {planned}, the output shows {shown}.")
+    return None
+
+
+def _other_peer(record: RecordView, client: Finding) -> Trouble | None:
+    assert record.server is not None
+    for name, planned in (("server_address", record.server.address), ("port", record.server.port)):
+        shown = client.parameters.get(name)
+        if planned is not None and shown is not None and str(shown) != str(planned):
+            return Trouble("peer", f"The client was connected to {name} {shown}, planned was {planned}.")
+    return None
+
+
+def _mixed_versions(record: RecordView, client: Finding) -> Trouble | None:
+    if record.benchmark != "iperf3" or _protocol(record, client) != "udp":
+        return None
+    versions = {end.side: _version(end.tool_version) for end in record.ends}
+    known = {version for version in versions.values() if version is not None}
+    if len(known) < 2:
+        return None
+    told = ", ".join(f"{side} {version}" for side, version in versions.items())
+    return Trouble("mixed_versions", f"UDP between different versions ({told}) reports a wrong loss.")
+
+
+def _protocol(record: RecordView, client: Finding) -> str:
+    return str(record.parameters.get("protocol") or client.parameters.get("protocol") or "tcp").lower()
+
+
+def _version(line: str | None) -> str | None:
+    found = re.search(r"\d+(?:\.\d+)+", line or "")
+    return found.group(0) if found else None
+
+
+def _not_confirmed(
+    record: RecordView, client: Finding, server: Finding | Trouble | None
+) -> Trouble | None:
+    """Whether the server's output contradicts the client's. Hand-kept notes have none: nothing to compare."""
+    if server is None:
+        return None
+    if isinstance(server, Trouble):
+        return Trouble("server_unconfirmed", server.detail)
+    if server.status != "valid":
+        trouble = _known(Trouble(server.reason, server.detail), "error")
+        return Trouble(trouble.reason, f"server: {trouble.detail}")
+    if record.benchmark == "sockperf":
+        return _other_messages(record, client, server)
+    return _other_bytes(client, server)
+
+
+def _other_messages(record: RecordView, client: Finding, server: Finding) -> Trouble | None:
+    handled = _value(server, "messages_received")
+    sent = _value(client, "messages_sent_total", "messages_sent")
+    if handled is None:
+        return Trouble(
+            "server_unconfirmed",
+            "The server did not say how many messages it handled; another server may have answered.",
+        )
+    if sent is None:
+        return None
+    told = f"The client sent {sent:.0f} messages, the server handled {handled:.0f}."
+    if handled > sent + MESSAGE_SLACK:
+        return Trouble("ends_disagree", told)
+    may_lose = client.mode != "ping-pong" and _protocol(record, client) == "udp"
+    if handled < sent - MESSAGE_SLACK and not may_lose:
+        return Trouble("ends_disagree", told)
+    return None
+
+
+def _other_bytes(client: Finding, server: Finding) -> Trouble | None:
+    for metric in ("bytes_received", "throughput_received"):
+        one, other = _value(client, metric), _value(server, metric)
+        if one is None or other is None:
+            continue
+        if abs(one - other) > BYTES_TOLERANCE * max(one, other):
+            return Trouble("ends_disagree", f"{metric}: the client says {one:.0f}, the server {other:.0f}.")
+        return None
+    return None
+
+
+def _value(finding: Finding, *metrics: str) -> float | None:
+    for metric in metrics:
+        for sample in finding.samples:
+            if sample.metric == metric:
+                return sample.value
+    return None
+
+
+# The run is valid: its figures.
+
+
+def _believe(record: RecordView, client: Finding, server: Finding | None) -> Judgement:
+    figures = dict(_cross_check_figures(client, server))
+    samples = list(client.samples)
+    rows: list[SyscallCount] = []
+    checks = dict(_checks(client, server))
+    for end in record.ends:
+        samples.extend(_host_samples(end))
+        if not record.traced:
+            continue
+        evidence = examine(record, end, figures)
+        rows.extend(evidence.rows)
+        for word, sentence in (evidence.checks or {}).items():
+            checks[word] = f"{checks[word]}; {sentence}" if word in checks else sentence
+        if evidence.agrees:
+            samples.extend(_per_unit(record, end, evidence.rows, figures))
+    return Judgement("valid", "", "", checks, tuple(samples), tuple(rows))
+
+
+def _cross_check_figures(client: Finding, server: Finding | None) -> Iterator[tuple[str, float]]:
+    """What the tools say they did, under the names `trace_evidence.examine` compares with."""
+    sent = _value(client, "messages_sent_total", "messages_sent")
+    if sent is not None:
+        yield "messages_sent", sent
+    handled = _value(server, "messages_received") if server is not None else None
+    if handled is not None:
+        yield "messages_handled", handled
+    received = _value(client, "bytes_received")
+    if received is not None:
+        yield "bytes_received", received
+
+
+def _per_unit(
+    record: RecordView, end: End, rows: tuple[SyscallCount, ...], figures: Mapping[str, float]
+) -> Iterator[Sample]:
+    if record.benchmark == "sockperf" and figures.get("messages_sent", 0) > 0:
+        yield per_message(rows, end, figures["messages_sent"])
+    if record.benchmark == "iperf3" and figures.get("bytes_received", 0) > 0:
+        yield per_gib(rows, end, figures["bytes_received"])
+
+
+def _checks(client: Finding, server: Finding | None) -> Iterator[tuple[str, str]]:
+    notes = [*client.notes, *(f"server: {note}" for note in (server.notes if server else ()))]
+    if notes:
+        yield "tool_note", "; ".join(notes)
+    sent = _value(client, "messages_sent_total", "messages_sent")
+    handled = _value(server, "messages_received") if server is not None else None
+    if sent is not None and handled is not None and handled < sent - MESSAGE_SLACK:
+        yield "messages_lost", f"the server handled {handled:.0f} of {sent:.0f} messages"
+
+
+def _host_samples(end: End) -> Iterator[Sample]:
+    """CPU and memory of the host around the run, of all processes on it."""
+    if end.figures is None:
+        return
+    shares = cpu_shares(end.figures)
+    if shares is not None:
+        yield Sample(f"host_cpu_busy_{end.side}", "%", shares[0])
+        yield Sample(f"host_cpu_steal_{end.side}", "%", shares[1])
+    total, available = end.figures.memory_total_bytes, end.figures.memory_available_bytes
+    if total is not None and available is not None and 0 <= available <= total and total > 0:
+        yield Sample(f"host_memory_used_{end.side}", "B", float(total - available))
+
+
+def cpu_shares(figures: Figures) -> tuple[float, float] | None:
+    """Busy and stolen time between two readings of /proc/stat, in percent of all CPUs' time.
+
+    The fields are user nice system idle iowait irq softirq steal guest guest_nice; guest time is in user already.
+    ``None`` when there are not two readings, or the counters ran backwards.
+    """
+    before, after = figures.cpu_before, figures.cpu_after
+    if before is None or after is None or min(len(before), len(after)) < 8:
+        return None
+    spent = [later - earlier for earlier, later in zip(before[:8], after[:8], strict=True)]
+    total = sum(spent)
+    # iowait may run backwards by a little (proc(5)); anything else may not.
+    if total <= 0 or any(part < 0 for index, part in enumerate(spent) if index != 4):
+        return None
+    user, nice, system, _idle, _iowait, irq, softirq, steal = spent
+    busy = user + nice + system + irq + softirq
+    return 100.0 * busy / total, 100.0 * steal / total

@@ -1,0 +1,234 @@
+"""A record as the gate reads it: typed, every field that may be unknown is ``None``.
+
+Records come from disk and from other versions of this project, so nothing about their content is taken for
+granted: what is not as docs/data.md says raises `MalformedRecord` with a sentence that names the field.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .model import Side
+
+
+class MalformedRecord(ValueError):
+    """The record is not what docs/data.md describes; the message names the field."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why something went wrong: a word of ``gate.REASONS`` and a sentence."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What the tracer of one end left. ``output`` is ``bpftrace -f json`` or its text."""
+
+    mode: str
+    output: str | None
+    stderr: str
+    returncode: int | None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Host figures around one run, each ``None`` where it was not measured."""
+
+    cpu_before: tuple[int, ...] | None
+    cpu_after: tuple[int, ...] | None
+    memory_total_bytes: int | None
+    memory_available_bytes: int | None
+
+
+@dataclass(frozen=True)
+class End:
+    """What one host left of one run. ``stdout`` is ``None`` when it is not known (hand-kept notes)."""
+
+    side: Side
+    host: str | None
+    address: str | None
+    port: int | None
+    arch: str | None
+    tool_version: str | None
+    argv: tuple[str, ...]
+    stdout: str | None
+    stderr: str
+    timed_out: bool
+    trace: Trace | None
+    trace_unavailable: str | None
+    problem: Trouble | None
+    figures: Figures | None
+
+
+@dataclass(frozen=True)
+class RecordView:
+    """One record. ``imported`` is true for hand-kept notes, where tables stand beside runs unproved."""
+
+    benchmark: str
+    case: str
+    parameters: Mapping[str, Any]
+    traced: bool
+    server: End | None
+    client: End | None
+    error: Trouble | None
+    imported: bool
+
+    @property
+    def ends(self) -> tuple[End, ...]:
+        """The ends that returned something, the server first."""
+        return tuple(end for end in (self.server, self.client) if end is not None)
+
+
+def read_record(record: Any) -> RecordView:
+    """Read one record. Raises `MalformedRecord` for anything that is not one."""
+    document = _mapping(record, "the record")
+    if document.get("schema") != 1:
+        raise MalformedRecord(f"schema is {_short(document.get('schema'))}; this version reads schema 1")
+    run = _mapping(document.get("run"), "run")
+    return RecordView(
+        benchmark=_text(run, "benchmark", "run"),
+        case=_optional_text(run, "case", "run") or "",
+        parameters=_mapping(run.get("parameters"), "run.parameters"),
+        traced=_boolean(run, "traced", "run"),
+        server=_end(document.get("server"), "server"),
+        client=_end(document.get("client"), "client"),
+        error=_trouble(document.get("error"), "error"),
+        imported=document.get("source") is not None,
+    )
+
+
+def number_of(parameters: Mapping[str, Any], name: str) -> float | None:
+    """A parameter as a finite number, ``None`` when it is absent or is not one."""
+    value = parameters.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _end(value: Any, side: Side) -> End | None:
+    if value is None:
+        return None
+    end = _mapping(value, side)
+    return End(
+        side=side,
+        host=_optional_text(end, "host", side),
+        address=_optional_text(end, "address", side),
+        port=_optional_integer(end, "port", side),
+        arch=_optional_text(end, "arch", side),
+        tool_version=_optional_text(end, "tool_version", side),
+        argv=_arguments(end.get("argv"), side),
+        stdout=_optional_text(end, "stdout", side),
+        stderr=_optional_text(end, "stderr", side) or "",
+        timed_out=_boolean(end, "timed_out", side),
+        trace=_trace(end.get("trace"), f"{side}.trace"),
+        trace_unavailable=_optional_text(end, "trace_unavailable", side),
+        problem=_trouble(end.get("problem"), f"{side}.problem"),
+        figures=_figures(end.get("figures"), f"{side}.figures"),
+    )
+
+
+def _trace(value: Any, where: str) -> Trace | None:
+    if value is None:
+        return None
+    trace = _mapping(value, where)
+    return Trace(
+        mode=_optional_text(trace, "mode", where) or "count",
+        output=_optional_text(trace, "output", where),
+        stderr=_optional_text(trace, "stderr", where) or "",
+        returncode=_optional_integer(trace, "returncode", where),
+    )
+
+
+def _trouble(value: Any, where: str) -> Trouble | None:
+    if value is None:
+        return None
+    trouble = _mapping(value, where)
+    return Trouble(_text(trouble, "reason", where), _optional_text(trouble, "detail", where) or "")
+
+
+def _figures(value: Any, where: str) -> Figures | None:
+    if value is None:
+        return None
+    figures = _mapping(value, where)
+    return Figures(
+        cpu_before=_integers(figures.get("cpu_jiffies_before"), f"{where}.cpu_jiffies_before"),
+        cpu_after=_integers(figures.get("cpu_jiffies_after"), f"{where}.cpu_jiffies_after"),
+        memory_total_bytes=_optional_integer(figures, "memory_total_bytes", where),
+        memory_available_bytes=_optional_integer(figures, "memory_available_bytes", where),
+    )
+
+
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise MalformedRecord(f"{where} must be an object, it is {_short(value)}")
+    return value
+
+
+def _text(mapping: Mapping[str, Any], name: str, where: str) -> str:
+    value = mapping.get(name)
+    if not isinstance(value, str) or not value:
+        raise MalformedRecord(f"{where}.{name} must be a text that is not empty, it is {_short(value)}")
+    return value
+
+
+def _optional_text(mapping: Mapping[str, Any], name: str, where: str) -> str | None:
+    value = mapping.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise MalformedRecord(f"{where}.{name} must be a text or null, it is {_short(value)}")
+
+
+def _optional_integer(mapping: Mapping[str, Any], name: str, where: str) -> int | None:
+    value = mapping.get(name)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise MalformedRecord(f"{where}.{name} must be a whole number or null, it is {_short(value)}")
+
+
+def _boolean(mapping: Mapping[str, Any], name: str, where: str) -> bool:
+    value = mapping.get(name)
+    if value is None:
+        return False
+    if isinstance(value, bool):
+        return value
+    raise MalformedRecord(f"{where}.{name} must be true or false, it is {_short(value)}")
+
+
+def _arguments(value: Any, where: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise MalformedRecord(f"{where}.argv must be a list of texts, it is {_short(value)}")
+
+
+def _integers(value: Any, where: str) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, (list, tuple)) and all(
+        isinstance(item, int) and not isinstance(item, bool) for item in value
+    ):
+        return tuple(value)
+    raise MalformedRecord(f"{where} must be a list of whole numbers, it is {_short(value)}")
+
+
+def _short(value: Any) -> str:
+    """What kind of thing a value is, with a little of its content; never long, never failing."""
+    if value is None:
+        return "missing"
+    if isinstance(value, int) and value.bit_length() > 128:
+        return "a number of more than 128 bits"
+    if isinstance(value, (int, float, str)):
+        text = repr(value)
+        return text if len(text) <= 40 else text[:37] + "..."
+    return f"a {type(value).__name__}"

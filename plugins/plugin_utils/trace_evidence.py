@@ -1,0 +1,181 @@
+"""What the tracer of one end counted, and whether it can be the run beside it.
+
+The trace never decides about throughput or latency. A trace that is lost, cut off or of another run gives a
+check and no rows: missing, not 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from .model import Sample, SyscallCount
+from .parsers.bpftrace_output import parse_trace
+from .parsers.finding import CallCount
+from .record_view import End, RecordView, number_of
+from .syscall_names import resolve
+
+BEFORE_EXEC = frozenset({"bpftrace", "setpriv"})
+"""Thread names of the tracer and its launcher: what the child did before it became the benchmark."""
+
+TCP_BLOCK_BYTES = 128 * 1024
+"""iperf3 reads and writes at most this much at once under TCP unless ``-l`` says otherwise."""
+
+WRITES = ("write", "sendto", "sendmsg", "sendmmsg", "writev", "sendfile", "sendfile64")
+READS = ("read", "recvfrom", "recvmsg", "recvmmsg", "readv")
+MESSAGE_SLACK = 3
+"""Messages that may be between two counters when a run is stopped."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Rows of one end's trace that may be believed, or the check that says why there are none."""
+
+    rows: tuple[SyscallCount, ...] = ()
+    checks: Mapping[str, str] | None = None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing is to be said against the rows."""
+        return bool(self.rows) and not self.checks
+
+
+def examine(record: RecordView, end: End, figures: Mapping[str, float]) -> Evidence:
+    """Read one end's trace and compare it with what the tool said it did.
+
+    ``figures`` holds ``messages_sent``, ``bytes_received``, ``packets`` where the tool printed them.
+    """
+    if end.trace_unavailable is not None:
+        return _nothing(end, "tracing_unavailable", f"could not trace: {end.trace_unavailable}")
+    if end.trace is None or not (end.trace.output or "").strip():
+        return _nothing(end, "trace_missing", "the tracer left nothing, it may have been killed")
+    finding = parse_trace(end.trace.output or "")
+    if finding.status != "valid":
+        word = "trace_missing" if finding.status == "failed" else "trace_lost"
+        return _nothing(end, word, finding.detail or finding.reason)
+    rows = _rows(end, finding.calls)
+    if not rows:
+        return _nothing(end, "trace_missing", "the tracer counted no call of the benchmark")
+    complaint = _complaint(record, end, rows, figures)
+    if complaint is None:
+        return Evidence(rows)
+    # Hand-kept notes are kept as they are written: that their tables belong to the run is only assumed.
+    return Evidence(rows if record.imported else (), {"trace_mismatch": f"{end.side}: {complaint}"})
+
+
+def per_message(rows: Iterable[SyscallCount], end: End, messages_sent: float) -> Sample:
+    """All system calls of one side divided by the messages the client sent."""
+    return Sample(f"syscalls_per_message_{end.side}", "count", _total(rows) / messages_sent)
+
+
+def per_gib(rows: Iterable[SyscallCount], end: End, bytes_received: float) -> Sample:
+    """All system calls of one side divided by the GiB that arrived."""
+    return Sample(f"syscalls_per_gib_{end.side}", "count", _total(rows) / (bytes_received / 2**30))
+
+
+def _nothing(end: End, word: str, sentence: str) -> Evidence:
+    return Evidence((), {word: f"{end.side}: {sentence}"})
+
+
+def _rows(end: End, calls: Iterable[CallCount]) -> tuple[SyscallCount, ...]:
+    """Rows in a fixed order, one for each thread name and call, without what happened before exec."""
+    sums: dict[tuple[str, str], tuple[int | None, int | None]] = {}
+    for call in calls:
+        if call.comm in BEFORE_EXEC:
+            continue
+        key = (call.comm or "", _name(end, call))
+        count, time_ns = sums.get(key, (None, None))
+        sums[key] = (_add(count, call.calls), _add(time_ns, call.time_ns))
+    return tuple(
+        SyscallCount(end.side, "process", comm, name, *sums[comm, name]) for comm, name in sorted(sums)
+    )
+
+
+def _name(end: End, call: CallCount) -> str:
+    if call.syscall is not None:
+        return call.syscall
+    name = resolve(call.number, end.arch) if call.number is not None and end.arch is not None else None
+    return name if name is not None else f"syscall_{call.number}"
+
+
+def _add(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
+
+
+def _total(rows: Iterable[SyscallCount]) -> int:
+    return sum(row.calls or 0 for row in rows)
+
+
+def _count(rows: Iterable[SyscallCount], names: Iterable[str]) -> int:
+    wanted = {f"sys_enter_{name}" for name in names}
+    return sum(row.calls or 0 for row in rows if row.syscall in wanted)
+
+
+def _complaint(
+    record: RecordView, end: End, rows: tuple[SyscallCount, ...], figures: Mapping[str, float]
+) -> str | None:
+    if any(row.syscall.startswith("syscall_") for row in rows) and end.arch is None:
+        return None
+    if record.benchmark == "sockperf":
+        return _message_complaint(end, rows, figures)
+    if record.benchmark == "iperf3":
+        return _byte_complaint(record, end, rows, figures)
+    return None
+
+
+def _message_complaint(end: End, rows: tuple[SyscallCount, ...], figures: Mapping[str, float]) -> str | None:
+    """The client sends each message with one call; the server answers what it got."""
+    sent = figures.get("messages_sent")
+    if end.side == "server":
+        sent = figures.get("messages_handled", sent)
+        calls, verb = _count(rows, READS), "receive"
+    else:
+        calls, verb = _count(rows, WRITES[1:4]), "send"
+    if sent is None:
+        return None
+    # Receives may end early (a timeout, the stop) or be split (a stream), so only the send side is exact.
+    too_few = calls < sent - MESSAGE_SLACK
+    too_many = end.side == "client" and calls > sent + MESSAGE_SLACK
+    if too_few or too_many:
+        return f"{calls} {verb} calls were counted for {sent:.0f} messages"
+    return None
+
+
+def _byte_complaint(
+    record: RecordView, end: End, rows: tuple[SyscallCount, ...], figures: Mapping[str, float]
+) -> str | None:
+    """No call moves more than one block, so there are at least bytes / block of them."""
+    reading = _is_reader(record, end)
+    if reading is None or "--gsro" in end.argv:
+        return None
+    moved = figures.get("bytes_received")
+    block = _block_bytes(record)
+    if moved is None or block is None:
+        return None
+    calls = _count(rows, READS if reading else WRITES)
+    # The last figure of a text is rounded: half a unit of its last digit may be missing.
+    needed = (moved - figures.get("bytes_uncertainty", 0.0)) / block
+    if calls < needed - MESSAGE_SLACK:
+        verb = "read" if reading else "write"
+        return (
+            f"{calls} {verb} calls of at most {block} bytes cannot have moved {moved:.0f} bytes, "
+            f"which takes {needed:.0f}; the counts are of another run or incomplete"
+        )
+    return None
+
+
+def _is_reader(record: RecordView, end: End) -> bool | None:
+    """Whether this end receives the data; ``None`` when both do."""
+    if record.parameters.get("bidirectional"):
+        return None
+    reverse = bool(record.parameters.get("reverse"))
+    return (end.side == "client") == reverse
+
+
+def _block_bytes(record: RecordView) -> int | None:
+    given = number_of(record.parameters, "block_bytes")
+    if given is not None and given >= 1:
+        return int(given)
+    return TCP_BLOCK_BYTES if record.parameters.get("protocol", "tcp") == "tcp" else None
