@@ -1,0 +1,210 @@
+# Copyright the pairbench maintainers. MIT licence (see LICENSE).
+"""Child processes that cannot outlive their limit.
+
+Every child is started under coreutils ``timeout`` in a session of its own. ``timeout`` is the dead man's
+switch: at the limit it interrupts the whole process group and five seconds later kills it, whatever has
+become of this process; and the kernel sends it SIGTERM should this process die first (PR_SET_PDEATHSIG).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import select
+import signal
+import stat
+import subprocess
+import time
+
+PR_SET_PDEATHSIG = 1
+KILL_AFTER_SECONDS = 5
+
+
+class Interrupted(Exception):
+    """A signal asked this process to stop."""
+
+
+def _die_with_parent():
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+class Wakeup:
+    """Turns SIGCHLD into a readable descriptor, so that waiting needs no polling during a measurement.
+
+    SIGINT, SIGTERM and SIGHUP raise ``Interrupted`` at the next wait, so that children are always cleaned up
+    on the ordinary path; so does a reader of our standard output that has gone away, which is how the end of
+    a controller (Ctrl-C, kill, a cut SSH connection) reaches a module.
+    """
+
+    def __init__(self):
+        self.reader, self._writer = os.pipe()
+        for descriptor in (self.reader, self._writer):
+            os.set_blocking(descriptor, False)
+        self.interrupted_by = None
+        self._output = _pipe_or_none(1)
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._note)
+
+    def _note(self, number, frame):
+        self.interrupted_by = signal.Signals(number).name
+
+    def check(self):
+        if self.interrupted_by:
+            raise Interrupted(self.interrupted_by)
+
+    def drain(self):
+        try:
+            while os.read(self.reader, 512):
+                pass
+        except BlockingIOError:
+            pass
+
+    def wait(self, descriptors, timeout_seconds):
+        """Wait until a descriptor is readable, a signal has come or time is up; return the readable ones."""
+        self.check()
+        poll = select.poll()
+        poll.register(self.reader, select.POLLIN)
+        if self._output is not None:
+            poll.register(self._output, 0)  # no events asked: reports only that the reader has gone
+        for item in descriptors:
+            poll.register(item, select.POLLIN)
+        ready = dict(poll.poll(max(0.0, timeout_seconds) * 1000))
+        if self.reader in ready:
+            self.drain()
+        if self._output in ready:
+            self.interrupted_by = self.interrupted_by or "the controller went away"
+        self.check()
+        return [item for item in descriptors if _number(item) in ready]
+
+
+def _number(item):
+    return item if isinstance(item, int) else item.fileno()
+
+
+def _pipe_or_none(descriptor):
+    try:
+        mode = os.fstat(descriptor).st_mode
+    except OSError:
+        return None
+    return descriptor if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
+
+
+class Child:
+    """One child under its dead man's limit; its output goes to files in ``directory``."""
+
+    def __init__(self, argv, limit_seconds, directory, name, environment=None):
+        self.argv = list(argv)
+        self.limit_seconds = limit_seconds
+        self._stdout_path = os.path.join(directory, name + ".stdout")
+        self._stderr_path = os.path.join(directory, name + ".stderr")
+        guard = ["timeout", "-s", "INT", "-k", str(KILL_AFTER_SECONDS), "%.3f" % limit_seconds]
+        with open(self._stdout_path, "wb") as stdout, open(self._stderr_path, "wb") as stderr:
+            self._process = subprocess.Popen(
+                guard + self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+                env=environment or dict(os.environ, LC_ALL="C"),
+            )
+        self.started = time.monotonic()
+
+    @property
+    def session_id(self):
+        """The session, and process group, of the child and everything that it starts."""
+        return self._process.pid
+
+    def returncode(self):
+        """The exit status, or None while it runs. 124 and 137 mean that the limit ended it."""
+        return self._process.poll()
+
+    @property
+    def timed_out(self):
+        """Whether the limit, rather than the child itself or we, ended it."""
+        return self._process.poll() == 124 or (
+            self._process.poll() in (-signal.SIGKILL, 137)
+            and time.monotonic() - self.started >= self.limit_seconds
+        )
+
+    def stdout(self):
+        return _read_text(self._stdout_path)
+
+    def stderr(self):
+        return _read_text(self._stderr_path)
+
+    def wait(self, wakeup, deadline, descriptors=()):
+        """Wait for the end of the child; return True when it ended, False on a descriptor or the deadline."""
+        while self._process.poll() is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            if wakeup.wait(descriptors, left) and self._process.poll() is None:
+                return False
+        return True
+
+    def stop(self, grace_seconds=3.0):
+        """End whatever is left of the child's process group; never raises, never waits longer than twice."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            if not group_members(self.session_id):
+                break
+            _signal_group(self.session_id, number)
+            limit = time.monotonic() + grace_seconds
+            while group_members(self.session_id) and time.monotonic() < limit:
+                self._process.poll()
+                time.sleep(0.02)
+        try:
+            self._process.wait(timeout=grace_seconds)
+        except subprocess.TimeoutExpired:
+            pass
+
+
+def _signal_group(group, number):
+    try:
+        os.killpg(group, number)
+    except OSError as error:
+        if error.errno not in (errno.ESRCH, errno.EPERM):
+            raise
+
+
+def _read_text(path):
+    try:
+        with open(path, "rb") as handle:
+            return handle.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+
+
+def process_stat(pid):
+    """The fields of /proc/PID/stat behind the command name, or None when the process is gone."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as handle:
+            return handle.read().rsplit(b")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return None
+
+
+def process_comm(pid):
+    """The thread name of a process, or '?' when it is gone."""
+    try:
+        with open("/proc/%d/comm" % pid) as handle:
+            return handle.read().strip()
+    except OSError:
+        return "?"
+
+
+def all_pids():
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def group_members(session_id):
+    """Living processes of a session (zombies excluded): pids."""
+    members = []
+    for pid in all_pids():
+        fields = process_stat(pid)
+        if fields and int(fields[3]) == session_id and fields[0] not in (b"Z", b"X"):
+            members.append(pid)
+    return members

@@ -1,0 +1,184 @@
+# Copyright the pairbench maintainers. MIT licence (see LICENSE).
+"""What kind of host this is: many small readings, each absent when it cannot be had.
+
+The readings are what makes two sweeps comparable or not: kernel, processor, clock source, virtualisation, the
+interface that carries the data address, and the kernel's network settings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+
+SYSCTLS = (
+    "net.ipv4.tcp_congestion_control",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_wmem",
+    "net.ipv4.tcp_no_metrics_save",
+    "net.core.rmem_max",
+    "net.core.wmem_max",
+    "net.core.default_qdisc",
+    "net.core.busy_poll",
+    "net.core.netdev_budget",
+)
+VERSION_ARGUMENTS = {
+    "iperf3": ["--version"],
+    "sockperf": ["--version"],
+    "bpftrace": ["--version"],
+}
+
+
+def read_line(path):
+    """First line of a file, stripped, or None."""
+    try:
+        with open(path, errors="replace") as handle:
+            return handle.readline().strip() or None
+    except OSError:
+        return None
+
+
+def run_text(argv, timeout_seconds=20):
+    """Standard output of a command (standard error when it is empty), or None when it cannot be run."""
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            universal_newlines=True, timeout=timeout_seconds, check=False, env=dict(os.environ, LC_ALL="C"),
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or done.stderr.strip() or None
+
+
+def tool(name):
+    """``path``, ``version`` (first line the tool says of itself) and ``sha256`` of an installed tool, or None."""
+    path = shutil.which(name)
+    if path is None:
+        return None
+    text = run_text([path] + VERSION_ARGUMENTS.get(name, ["--version"])) or ""
+    with open(path, "rb") as handle:
+        digest = hashlib.sha256(handle.read()).hexdigest()
+    return {"path": path, "version": text.splitlines()[0].strip() if text else "", "sha256": digest}
+
+
+def addresses():
+    """Every address of this network namespace with the interface that has it: [(address, interface)]."""
+    text = run_text(["ip", "-json", "address", "show"])
+    if text is None:
+        return []
+    try:
+        links = json.loads(text)
+    except ValueError:
+        return []
+    return [
+        (item["local"], link["ifname"])
+        for link in links
+        for item in link.get("addr_info", ())
+        if "local" in item
+    ]
+
+
+def _distribution():
+    found = {}
+    try:
+        with open("/etc/os-release") as handle:
+            for line in handle:
+                name, _sign, value = line.strip().partition("=")
+                found[name] = value.strip('"')
+    except OSError:
+        pass
+    return {"distribution": found.get("ID"), "distribution_version": found.get("VERSION_ID")}
+
+
+def _processor():
+    model, count = None, os.cpu_count()
+    try:
+        with open("/proc/cpuinfo") as handle:
+            for line in handle:
+                if line.startswith(("model name", "Model", "cpu model", "Hardware")):
+                    model = line.split(":", 1)[1].strip()
+                    break
+    except OSError:
+        pass
+    base = "/sys/devices/system/cpu"
+    return {
+        "cpu_model": model,
+        "cpu_count": count,
+        "cpu_governor": read_line(base + "/cpu0/cpufreq/scaling_governor"),
+        "smt": read_line(base + "/smt/control"),
+    }
+
+
+def _vulnerabilities():
+    directory = "/sys/devices/system/cpu/vulnerabilities"
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError:
+        return {}
+    return dict(("vulnerability." + name, read_line(os.path.join(directory, name))) for name in names)
+
+
+def _virtualisation():
+    return {
+        "dmi_vendor": read_line("/sys/class/dmi/id/sys_vendor"),
+        "dmi_product": read_line("/sys/class/dmi/id/product_name"),
+        "hypervisor_type": read_line("/sys/hypervisor/type"),
+        "cpu_hypervisor_flag": str("hypervisor" in (run_text(["grep", "-m1", "flags", "/proc/cpuinfo"]) or "")).lower(),
+    }
+
+
+def _link(interface):
+    text = run_text(["ip", "-json", "-details", "link", "show", "dev", interface])
+    try:
+        link = json.loads(text or "")[0]
+    except (ValueError, IndexError):
+        return {}
+    facts = {
+        "link.name": interface,
+        "link.mtu": link.get("mtu"),
+        "link.qdisc": link.get("qdisc"),
+        "link.kind": link.get("linkinfo", {}).get("info_kind"),
+        "link.tx_queues": link.get("num_tx_queues"),
+        "link.rx_queues": link.get("num_rx_queues"),
+        "link.gso_max_size": link.get("gso_max_size"),
+    }
+    facts.update(_offloads(interface))
+    return facts
+
+
+def _offloads(interface):
+    text = run_text(["ethtool", "-k", interface]) if shutil.which("ethtool") else None
+    found = re.findall(r"^([a-z-]+(?:offload|checksumming)): (on|off)", text or "", re.M)
+    return dict(("link.offload." + name, value) for name, value in found)
+
+
+def _sysctls():
+    facts = {}
+    for name in SYSCTLS:
+        facts["sysctl." + name] = read_line("/proc/sys/" + name.replace(".", "/"))
+    return facts
+
+
+def fingerprint(address):
+    """Flat facts about this host (name to text or number); what cannot be read is left out."""
+    facts = {
+        "kernel": platform.release(),
+        "kernel_build": platform.version(),
+        "kernel_command_line": read_line("/proc/cmdline"),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "clock_source": read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        "lockdown": read_line("/sys/kernel/security/lockdown"),
+        "transparent_hugepages": read_line("/sys/kernel/mm/transparent_hugepage/enabled"),
+    }
+    for part in (_distribution(), _processor(), _vulnerabilities(), _virtualisation(), _sysctls()):
+        facts.update(part)
+    for found, interface in addresses():
+        if found == address:
+            facts.update(_link(interface))
+            break
+    return dict((name, value) for name, value in facts.items() if value is not None)

@@ -1,0 +1,384 @@
+# Copyright the pairbench maintainers. MIT licence (see LICENSE).
+"""One end of a session: all runs of one benchmark on one pair, in one task.
+
+For every run the server end starts a fresh server, proves through the kernel's socket table that it listens and
+is ours, says "ready", waits for "done", stops the server, proves that it has gone and says "over". The client
+end waits for "ready", runs the client and says "done". Neither knows what the benchmark is: argument lists, the
+port to watch and the way the server ends come from the controller. What happened is returned as one END a run
+(docs/data.md), whatever went wrong.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import tempfile
+import time
+from datetime import datetime, timezone
+
+from ansible_collections.pairbench.lab.plugins.module_utils import _rendezvous, _tracer
+from ansible_collections.pairbench.lab.plugins.module_utils._children import (
+    KILL_AFTER_SECONDS,
+    Child,
+    Interrupted,
+    group_members,
+    process_comm,
+)
+from ansible_collections.pairbench.lab.plugins.module_utils._figures import HostFigures
+from ansible_collections.pairbench.lab.plugins.module_utils._ports import listening_inodes, socket_owners
+
+LISTEN_POLL_SECONDS = 0.02
+PORT_FREE_SECONDS = 3.0
+SERVER_EXIT_SECONDS = 10.0
+MESSAGE_SLACK_SECONDS = 15.0
+
+
+class RunProblem(Exception):
+    """One run cannot go on. ``reason`` is a word of the gate's list."""
+
+    def __init__(self, reason, detail):
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class HostBusy(Exception):
+    """Another session holds this host; the text says whose and since when."""
+
+
+class HostLock:
+    """At most one session on a host at a time.
+
+    The lock is the kernel's (flock), so a dead owner holds nothing. It is keyed by the network namespace: hosts
+    of a namespace lab share one file system.
+    """
+
+    def __init__(self, owner, directory="/run/lock"):
+        namespace = os.stat("/proc/self/ns/net").st_ino
+        self._path = os.path.join(directory, "pairbench-%d.lock" % namespace)
+        self._owner = owner
+        self._handle = None
+
+    def __enter__(self):
+        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        self._handle = open(self._path, "a+")
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._handle.seek(0)
+            holder = self._handle.read().strip() or "an unknown owner"
+            self._handle.close()
+            raise HostBusy("this host is held by %s" % holder)
+        self._handle.seek(0)
+        self._handle.truncate()
+        self._handle.write("%s (pid %d since %s)" % (self._owner, os.getpid(), utc_now()))
+        self._handle.flush()
+        return self
+
+    def __exit__(self, *unused):
+        self._handle.truncate(0)
+        self._handle.close()
+
+
+def utc_now():
+    """The time of day in UTC, ISO 8601, microseconds."""
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def empty_end(spec, run, problem=None):
+    """An END in which nothing has been measured yet."""
+    return {
+        "host": spec["host"],
+        "address": spec["address"],
+        "port": run["port"],
+        "arch": os.uname().machine,
+        "tool_version": spec["tool_version"],
+        "argv": run["argv"],
+        "stdout": "",
+        "stderr": "",
+        "returncode": None,
+        "started_at": None,
+        "ended_at": None,
+        "seconds": None,
+        "timed_out": False,
+        "trace": None,
+        "trace_unavailable": None,
+        "problem": problem,
+        "figures": None,
+    }
+
+
+class Execution:
+    """The process of one run on one end, traced or not, and the END that it leaves."""
+
+    def __init__(self, spec, run, directory):
+        self._run = run
+        self.end = empty_end(spec, run)
+        self._trace = None
+        self._trace_path = os.path.join(directory, "trace.json")
+        self._directory = directory
+        self._environment = None
+        self._argv = self._resolve(run["argv"])
+        self._child_argv = self._wrap(spec, run)
+        self.child = None
+        self._figures = None
+
+    @staticmethod
+    def _resolve(argv):
+        path = argv[0] if os.path.isabs(argv[0]) else shutil.which(argv[0])
+        if path is None or not os.path.exists(path):
+            raise RunProblem("tool_missing", "%s is not installed on this host" % argv[0])
+        return [os.path.realpath(path)] + list(argv[1:])
+
+    def _wrap(self, spec, run):
+        if not run["traced"]:
+            return self._argv
+        tracer = spec["tracer"]
+        if not tracer.get("available"):
+            self.end["trace_unavailable"] = tracer.get("reason") or "the tracer was not tested on this host"
+            return self._argv
+        probe = tracer["probe"] if spec["trace_mode"] == "count" else _tracer.TIME_PROBE
+        try:
+            argv = _tracer.command(
+                tracer["path"], spec["trace_mode"], probe, self._argv, self._trace_path,
+                os.path.join(self._directory, "trace.bt"),
+            )
+        except ValueError as error:
+            self.end["trace_unavailable"] = str(error)
+            return self._argv
+        self._trace = {"mode": spec["trace_mode"], "probe": probe, "version": tracer.get("version")}
+        self._environment = _tracer.environment()
+        return argv
+
+    def start(self, name):
+        self.end["started_at"] = utc_now()
+        self._figures = HostFigures()
+        self.child = Child(
+            self._child_argv, self._run["limit_seconds"], self._directory, name, self._environment
+        )
+
+    def mark_measured(self):
+        """The measured part is over: read the host's figures before anything is cleaned up."""
+        self.end["figures"] = self._figures.finish()
+
+    def benchmark_pids(self):
+        """Pids of the benchmark itself: members of our process group other than guard and tracer."""
+        if self._trace is None:
+            return [pid for pid in group_members(self.child.session_id) if pid != self.child.session_id]
+        name = os.path.basename(self._argv[0])[:15]
+        return [pid for pid in group_members(self.child.session_id) if process_comm(pid) == name]
+
+    def interrupt_benchmark(self):
+        for pid in self.benchmark_pids():
+            try:
+                os.kill(pid, signal.SIGINT)
+            except ProcessLookupError:
+                pass
+
+    def finish(self):
+        """Make sure that nothing is left and write down what there is."""
+        if self.child is None:
+            return
+        self.child.stop()
+        self.end.update(
+            ended_at=utc_now(),
+            seconds=time.monotonic() - self.child.started,
+            stdout=self.child.stdout(),
+            stderr=self.child.stderr(),
+            returncode=self.child.returncode(),
+            timed_out=self.child.timed_out,
+        )
+        if self._trace is not None:
+            self._trace.update(output=self._trace_output(), returncode=self.end["returncode"])
+            self.end["trace"] = self._trace
+
+    def _trace_output(self):
+        try:
+            with open(self._trace_path, "rb") as handle:
+                return handle.read().decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+
+
+def _port_holder(run):
+    inodes = listening_inodes(run["protocol"], run["port"])
+    if not inodes:
+        return None
+    owners = ["%s (pid %d)" % (process_comm(pid), pid) for pid in socket_owners(inodes)]
+    return ", ".join(owners) or "a process that cannot be seen from here"
+
+
+def _require_free_port(run):
+    holder = _port_holder(run)
+    if holder:
+        raise RunProblem(
+            "port_taken",
+            "%s port %d is taken by %s: stop it or choose another port" % (run["protocol"], run["port"], holder),
+        )
+
+
+def _await_listening(execution, run, wakeup):
+    deadline = time.monotonic() + run["ready_seconds"]
+    while time.monotonic() < deadline:
+        if execution.child.returncode() is not None:
+            raise RunProblem("server_died", "the server ended before it listened: %s" % _last_words(execution))
+        inodes = listening_inodes(run["protocol"], run["port"])
+        if inodes and socket_owners(inodes, group_members(execution.child.session_id)):
+            return
+        wakeup.wait([], LISTEN_POLL_SECONDS)
+    raise RunProblem("server_not_listening", "the server did not listen within %s s" % run["ready_seconds"])
+
+
+def _last_words(execution):
+    for text in (execution.child.stderr(), execution.child.stdout()):
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        if lines:
+            return lines[-1][:300]
+    return "it said nothing"
+
+
+def _await_port_free(run):
+    deadline = time.monotonic() + PORT_FREE_SECONDS
+    while _port_holder(run):
+        if time.monotonic() > deadline:
+            raise RunProblem("port_not_released", "after the run the port is still held by %s" % _port_holder(run))
+        time.sleep(LISTEN_POLL_SECONDS)
+
+
+def _problem(error):
+    return {"reason": error.reason, "detail": error.detail}
+
+
+def _message_deadline(run):
+    return (
+        time.monotonic() + run["limit_seconds"] + run["ready_seconds"] + KILL_AFTER_SECONDS
+        + SERVER_EXIT_SECONDS + MESSAGE_SLACK_SECONDS
+    )
+
+
+def _start_server(spec, run, directory, wakeup):
+    _require_free_port(run)
+    execution = Execution(spec, run, directory)
+    execution.start("server")
+    try:
+        _await_listening(execution, run, wakeup)
+    except BaseException:
+        execution.finish()
+        raise
+    return execution
+
+
+def _serve_run(spec, run, channel, wakeup):
+    """The server end of one run. Returns its END; PeerLost and Interrupted carry on to the caller."""
+    with tempfile.TemporaryDirectory(prefix="pairbench-") as directory:
+        try:
+            execution = _start_server(spec, run, directory, wakeup)
+        except RunProblem as error:
+            channel.send(kind="ready", run_id=run["run_id"], problem=_problem(error))
+            return empty_end(spec, run, _problem(error))
+        try:
+            channel.send(kind="ready", run_id=run["run_id"], problem=None)
+            channel.expect("done", run["run_id"], _message_deadline(run))
+            execution.mark_measured()
+            if run["stop"] == "interrupt":
+                execution.interrupt_benchmark()
+            if not execution.child.wait(wakeup, time.monotonic() + SERVER_EXIT_SECONDS):
+                execution.interrupt_benchmark()
+                execution.child.wait(wakeup, time.monotonic() + SERVER_EXIT_SECONDS)
+        finally:
+            execution.finish()
+        try:
+            _await_port_free(run)
+        except RunProblem as error:
+            execution.end["problem"] = _problem(error)
+        channel.send(kind="over", run_id=run["run_id"])
+        return execution.end
+
+
+def _drive_run(spec, run, channel, wakeup):
+    """The client end of one run. Returns its END."""
+    ready = channel.expect("ready", run["run_id"], _message_deadline(run))
+    if ready.get("problem"):
+        return empty_end(spec, run, {"reason": "server_not_ready", "detail": ready["problem"]["detail"]})
+    with tempfile.TemporaryDirectory(prefix="pairbench-") as directory:
+        try:
+            execution = Execution(spec, run, directory)
+        except RunProblem as error:
+            channel.send(kind="done", run_id=run["run_id"])
+            channel.expect("over", run["run_id"], _message_deadline(run))
+            return empty_end(spec, run, _problem(error))
+        try:
+            execution.start("client")
+            deadline = time.monotonic() + run["limit_seconds"] + KILL_AFTER_SECONDS + MESSAGE_SLACK_SECONDS
+            if not execution.child.wait(wakeup, deadline, [channel]):
+                raise _rendezvous.PeerLost("the server end went away while the client was running")
+            execution.mark_measured()
+        finally:
+            execution.finish()
+        channel.send(kind="done", run_id=run["run_id"])
+        channel.expect("over", run["run_id"], _message_deadline(run))
+        return execution.end
+
+
+def _open_channel(spec, wakeup):
+    deadline = time.monotonic() + spec["rendezvous_seconds"]
+    if spec["role"] == "client":
+        return _rendezvous.connect(
+            spec["peer_address"], spec["control_port"], spec["address"], spec["token"], wakeup, deadline
+        )
+    try:
+        listener = _rendezvous.listen(spec["address"], spec["control_port"])
+    except OSError as error:
+        raise RunProblem(
+            "control_port",
+            "cannot listen on %s port %d for the other end: %s" % (spec["address"], spec["control_port"], error),
+        )
+    try:
+        return _rendezvous.accept(listener, spec["token"], wakeup, deadline)
+    finally:
+        listener.close()
+
+
+def _execute(spec, wakeup, ends):
+    one_run = _serve_run if spec["role"] == "server" else _drive_run
+    channel = _open_channel(spec, wakeup)
+    try:
+        for run in spec["runs"]:
+            ends[run["run_id"]] = one_run(spec, run, channel, wakeup)
+    finally:
+        channel.close()
+
+
+def run_session(spec, wakeup):
+    """Execute this host's end of a session.
+
+    ``spec``: ``role`` (server or client), ``host``, ``address``, ``peer_address``, ``control_port``, ``token``,
+    ``rendezvous_seconds``, ``tool_version``, ``tracer`` (the self-test's result), ``trace_mode``, ``owner``, and
+    ``runs``: a list of ``run_id``, ``argv``, ``protocol``, ``port``, ``stop`` (``exits`` or ``interrupt``),
+    ``traced``, ``limit_seconds``, ``ready_seconds``.
+
+    Returns (ends by run_id, problem or None). Every run has an END, with a problem where it did not take place.
+    """
+    ends = {}
+    problem = None
+    try:
+        with HostLock(spec["owner"]):
+            _execute(spec, wakeup, ends)
+    except HostBusy as error:
+        problem = {"reason": "host_busy", "detail": str(error)}
+    except _rendezvous.PeerLost as error:
+        problem = {"reason": "peer_lost", "detail": str(error)}
+    except RunProblem as error:
+        problem = _problem(error)
+    except Interrupted as error:
+        problem = {"reason": "interrupted", "detail": "the session was stopped: %s" % error}
+    except OSError as error:
+        problem = {"reason": "host_error", "detail": "%s" % error}
+    for run in spec["runs"]:
+        if run["run_id"] not in ends:
+            ends[run["run_id"]] = empty_end(spec, run, problem)
+    return ends, problem
+
+

@@ -1,0 +1,205 @@
+# Copyright the pairbench maintainers. MIT licence (see LICENSE).
+"""Exact system-call counts of one process from exec to exit, with one probe.
+
+``bpftrace -c`` starts the command only when the probe is attached, so a benchmark that listens is a benchmark
+that is being counted. ``count()`` is per processor and loses nothing (``++`` does). The thread name is part of
+the key: it separates what happened before exec (thread name ``bpftrace``) from the benchmark itself. System
+calls stay numbers here; the controller names them for this host's architecture.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+PROBES = {
+    # The faster of the two comes first; it does not exist in every bpftrace, so each host tests it.
+    "rawtracepoint:sys_enter": "arg1",
+    "tracepoint:raw_syscalls:sys_enter": "args->id",
+}
+COUNT_SCRIPT = "%(probe)s /pid == cpid/ { @calls[comm, %(id)s] = count(); }\n"
+TIME_SCRIPT = """tracepoint:raw_syscalls:sys_enter /pid == cpid/ {
+  @calls[comm, args->id] = count();
+  @entered[tid] = nsecs;
+}
+tracepoint:raw_syscalls:sys_exit /@entered[tid]/ {
+  @time[comm, args->id] = sum(nsecs - @entered[tid]);
+  delete(@entered[tid]);
+}
+END { clear(@entered); }
+"""
+TIME_PROBE = "tracepoint:raw_syscalls:sys_enter"
+MAP_KEYS = "16384"
+SELF_TEST_COUNTS = (2000, 5000)
+COST_COUNT = 200000
+COST_REPEATS = 3
+
+
+def script_text(mode, probe):
+    """The bpftrace program for ``count`` or ``time``."""
+    if mode == "time":
+        return TIME_SCRIPT
+    return COUNT_SCRIPT % {"probe": probe, "id": PROBES[probe]}
+
+
+def environment():
+    """Environment of the tracer: room for keys under both names that its versions use."""
+    return dict(
+        os.environ, LC_ALL="C", BPFTRACE_MAP_KEYS_MAX=MAP_KEYS, BPFTRACE_MAX_MAP_KEYS=MAP_KEYS
+    )
+
+
+def command(bpftrace, mode, probe, argv, output_path, script_path):
+    """Argument list that runs ``argv`` traced. Writes the script.
+
+    Raises ValueError when an argument cannot be passed: bpftrace splits ``-c`` at spaces and knows no quotes.
+    """
+    for argument in argv:
+        if not argument or re.search(r"[\s\"'\\]", argument):
+            raise ValueError(
+                "the argument %r cannot be traced: bpftrace -c splits at spaces and knows no quotes" % argument
+            )
+    with open(script_path, "w") as handle:
+        handle.write(script_text(mode, probe))
+    return [bpftrace, "-f", "json", "-o", output_path, script_path, "-c", " ".join(argv)]
+
+
+def _map_value(output, thread, number):
+    for line in output.splitlines():
+        try:
+            document = json.loads(line)
+        except ValueError:
+            continue
+        if document.get("type") == "map" and "@calls" in document.get("data", {}):
+            return document["data"]["@calls"].get("%s,%d" % (thread, number))
+    return None
+
+
+def _dd(dd, count):
+    return [dd, "if=/dev/zero", "of=/dev/null", "bs=1", "count=%d" % count]
+
+
+def _run(argv, timeout_seconds=60):
+    return subprocess.run(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=environment(), timeout=timeout_seconds, universal_newlines=True, check=False,
+    )
+
+
+def _dd_seconds(stderr):
+    found = re.search(r"copied, ([0-9.e+-]+) s", stderr)
+    return float(found.group(1)) if found else None
+
+
+def _traced_dd(bpftrace, dd, probe, count, directory):
+    """(bpftrace output, its stderr, wall seconds) of one traced ``dd``."""
+    output_path = os.path.join(directory, "selftest.json")
+    if os.path.exists(output_path):
+        os.unlink(output_path)
+    argv = command(
+        bpftrace, "count", probe, _dd(dd, count), output_path, os.path.join(directory, "selftest.bt")
+    )
+    before = time.monotonic()
+    done = _run(["timeout", "-s", "INT", "-k", "5", "50"] + argv)
+    wall = time.monotonic() - before
+    output = ""
+    if os.path.exists(output_path):
+        with open(output_path) as handle:
+            output = handle.read()
+    return output, done.stderr, wall
+
+
+def _exactness_problem(bpftrace, dd, probe, directory):
+    """None when two block counts of ``dd`` differ by exactly the difference, else a sentence."""
+    read_number, write_number = _read_write_numbers()
+    seen = []
+    for count in SELF_TEST_COUNTS:
+        output, stderr, _wall = _traced_dd(bpftrace, dd, probe, count, directory)
+        reads, writes = _map_value(output, "dd", read_number), _map_value(output, "dd", write_number)
+        if reads is None or writes is None:
+            last = [line for line in stderr.splitlines() if line.strip()][-1:] or ["no output"]
+            return "%s counted nothing: %s" % (probe, last[0].strip())
+        seen.append((reads, writes))
+    expected = SELF_TEST_COUNTS[1] - SELF_TEST_COUNTS[0]
+    found = (seen[1][0] - seen[0][0], seen[1][1] - seen[0][1])
+    if found != (expected, expected):
+        return "%s is not exact: %d more blocks counted as %d reads and %d writes" % ((probe, expected) + found)
+    return None
+
+
+def _read_write_numbers():
+    """Numbers of read and write on this architecture (the two generic numberings and 32-bit ones)."""
+    machine = os.uname().machine
+    if machine == "x86_64":
+        return 0, 1
+    if machine in ("aarch64", "riscv64", "loongarch64"):
+        return 63, 64
+    return 3, 4
+
+
+def _cost_ns(bpftrace, dd, probe, directory):
+    """Nanoseconds that counting adds to one system call: difference of the fastest of several runs."""
+    plain, traced = [], []
+    for _repeat in range(COST_REPEATS):
+        plain.append(_dd_seconds(_run(_dd(dd, COST_COUNT)).stderr))
+        traced.append(_dd_seconds(_traced_dd(bpftrace, dd, probe, COST_COUNT, directory)[1]))
+    if None in plain or None in traced:
+        return None
+    return (min(traced) - min(plain)) / (2 * COST_COUNT) * 1e9
+
+
+def mount_tracefs_problem():
+    """None when the kernel's tracing files can be read, else a sentence with the mend."""
+    for root in ("/sys/kernel/tracing", "/sys/kernel/debug/tracing"):
+        if os.path.exists(os.path.join(root, "events/raw_syscalls/sys_enter/format")):
+            return None
+    return (
+        "tracefs is not mounted or holds no system-call events "
+        "(mend: mount -t tracefs tracefs /sys/kernel/tracing; the kernel needs CONFIG_FTRACE_SYSCALLS)"
+    )
+
+
+def self_test():
+    """Can this host count system calls exactly, with which probe, at what cost?
+
+    Returns a dict: ``available`` (bool), ``reason`` (str, empty when available), ``probe``, ``path``,
+    ``cost_ns_per_call`` (float or None), ``attach_seconds`` (float or None), ``rejected`` (probe to reason).
+    """
+    result = {
+        "available": False, "reason": "", "probe": None, "path": shutil.which("bpftrace"),
+        "cost_ns_per_call": None, "attach_seconds": None, "rejected": {},
+    }
+    dd = shutil.which("dd")
+    if result["path"] is None or dd is None:
+        result["reason"] = "%s is not installed" % ("bpftrace" if result["path"] is None else "dd")
+        return result
+    if os.geteuid() != 0:
+        result["reason"] = "bpftrace needs root (mend: set ansible_become for this host)"
+        return result
+    tracefs = mount_tracefs_problem()
+    if tracefs:
+        result["reason"] = tracefs
+        return result
+    directory = tempfile.mkdtemp(prefix="pairbench-selftest-")
+    try:
+        for probe in PROBES:
+            problem = _exactness_problem(result["path"], dd, probe, directory)
+            if problem is None:
+                result.update(available=True, probe=probe)
+                break
+            result["rejected"][probe] = problem
+        if result["available"]:
+            result["attach_seconds"] = _traced_dd(result["path"], dd, result["probe"], 1, directory)[2]
+            result["cost_ns_per_call"] = _cost_ns(result["path"], dd, result["probe"], directory)
+        else:
+            result["reason"] = "; ".join(result["rejected"].values())
+    except (OSError, subprocess.SubprocessError) as error:
+        result.update(available=False, reason="the tracer's self-test failed: %s" % error)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    return result

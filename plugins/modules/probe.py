@@ -1,0 +1,138 @@
+#!/usr/bin/python
+# Copyright the pairbench maintainers. MIT licence (see LICENSE).
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: probe
+short_description: Say what a host under test is and what it can do
+version_added: 0.1.0
+description:
+  - Reads the environment fingerprint, the versions of the tools, whether the data address is on this host, which of
+    the ports are free, and proves that the tracer counts exactly.
+  - Changes nothing.
+options:
+  address:
+    description: Data-plane address that this host must have.
+    type: str
+    required: true
+  ports:
+    description: Ports that have to be free.
+    type: list
+    elements: dict
+    default: []
+    options:
+      protocol: {description: Transport., type: str, choices: [tcp, udp], default: tcp}
+      port: {description: Port number., type: int, required: true}
+  tools:
+    description: Tools to look for.
+    type: list
+    elements: str
+    default: [iperf3, sockperf]
+  trace:
+    description: Whether to test the tracer.
+    type: bool
+    default: true
+author:
+  - The pairbench maintainers
+"""
+
+EXAMPLES = r"""
+- name: Say what this host can do
+  pairbench.lab.probe:
+    address: 10.10.1.1
+    ports:
+      - {protocol: tcp, port: 5201}
+"""
+
+RETURN = r"""
+fingerprint:
+  description: Facts about the host, flat.
+  type: dict
+  returned: always
+tools:
+  description: Path, version and sha256 of each tool; null when it is not installed.
+  type: dict
+  returned: always
+tracer:
+  description: Result of the tracer's self-test.
+  type: dict
+  returned: always
+problems:
+  description: Sentences about what stands in the way of a measurement on this host.
+  type: list
+  elements: str
+  returned: always
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pairbench.lab.plugins.module_utils import _fingerprint, _tracer
+from ansible_collections.pairbench.lab.plugins.module_utils._children import process_comm
+from ansible_collections.pairbench.lab.plugins.module_utils._ports import listening_inodes, socket_owners
+
+
+def address_problem(address, found):
+    """A sentence when the data address is not on this host, else None."""
+    if any(address == item for item, _interface in found):
+        return None
+    have = ", ".join("%s (%s)" % item for item in found) or "none"
+    return "the address %s is not on this host, which has: %s. Mend pairbench_address in the inventory" % (
+        address,
+        have,
+    )
+
+
+def port_problem(protocol, port):
+    """A sentence when something listens on the port, else None."""
+    inodes = listening_inodes(protocol, port)
+    if not inodes:
+        return None
+    owners = ", ".join("%s (pid %d)" % (process_comm(pid), pid) for pid in socket_owners(inodes))
+    return "%s port %d is taken by %s. Stop it, or choose another port" % (
+        protocol,
+        port,
+        owners or "a process that cannot be seen",
+    )
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "address": {"type": "str", "required": True},
+            "ports": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
+                    "port": {"type": "int", "required": True},
+                },
+            },
+            "tools": {"type": "list", "elements": "str", "default": ["iperf3", "sockperf"]},
+            "trace": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    tools = dict((name, _fingerprint.tool(name)) for name in params["tools"])
+    problems = [address_problem(params["address"], _fingerprint.addresses())]
+    problems += [port_problem(item["protocol"], item["port"]) for item in params["ports"]]
+    tracer = {"available": False, "reason": "tracing was not asked for"}
+    if params["trace"]:
+        tracer = _tracer.self_test()
+        tools["bpftrace"] = _fingerprint.tool("bpftrace")
+        tracer["version"] = (tools["bpftrace"] or {}).get("version")
+    module.exit_json(
+        changed=False,
+        euid=os.geteuid(),
+        fingerprint=_fingerprint.fingerprint(params["address"]),
+        tools=tools,
+        tracer=tracer,
+        problems=[problem for problem in problems if problem],
+    )
+
+
+if __name__ == "__main__":
+    main()

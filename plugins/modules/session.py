@@ -1,0 +1,152 @@
+#!/usr/bin/python
+# Copyright the pairbench maintainers. MIT licence (see LICENSE).
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: session
+short_description: Execute one end of all runs of one benchmark on one pair
+version_added: 0.1.0
+description:
+  - Runs on both hosts of a pair at the same time, on one as the server end and on the other as the client end.
+  - The two ends meet on a control connection bound to the data addresses, authenticated by a token of the session.
+  - Every run has a fresh server process and a fresh client process, each under a time limit, traced or not.
+  - A run that fails does not fail the task; what happened is returned.
+options:
+  role:
+    description: Which end this host is.
+    type: str
+    choices: [server, client]
+    required: true
+  host:
+    description: Inventory name of this host, for the records.
+    type: str
+    required: true
+  address:
+    description: Data-plane address of this host.
+    type: str
+    required: true
+  peer_address:
+    description: Data-plane address of the other end.
+    type: str
+    required: true
+  control_port:
+    description: TCP port on which the two ends meet.
+    type: int
+    default: 5200
+  token:
+    description: Secret of this session that both ends know.
+    type: str
+    required: true
+  owner:
+    description: Who runs this session; shown to whoever finds the host locked.
+    type: str
+    default: pairbench
+  rendezvous_seconds:
+    description: How long one end waits for the other to come.
+    type: float
+    default: 60
+  tool_version:
+    description: Version line of the benchmark on this host, for the records.
+    type: str
+    default: ''
+  tracer:
+    description: Result of the tracer's self-test on this host, from M(pairbench.lab.probe).
+    type: dict
+    default: {}
+  trace_mode:
+    description: Count calls, or count calls and measure the time spent in them.
+    type: str
+    choices: [count, time]
+    default: count
+  runs:
+    description: The runs in the order in which they are executed.
+    type: list
+    elements: dict
+    required: true
+    options:
+      run_id: {description: Name of the run., type: str, required: true}
+      argv: {description: Command of this end., type: list, elements: str, required: true}
+      protocol: {description: Transport of the port to watch., type: str, choices: [tcp, udp], default: tcp}
+      port: {description: Port on which the server listens., type: int, required: true}
+      stop:
+        description: Whether the server ends by itself or has to be interrupted.
+        type: str
+        choices: [exits, interrupt]
+        default: interrupt
+      traced: {description: Whether system calls are counted., type: bool, default: false}
+      limit_seconds: {description: Longest life of a process of this run., type: float, required: true}
+      ready_seconds: {description: Longest time until the server listens., type: float, default: 30}
+author:
+  - The pairbench maintainers
+"""
+
+EXAMPLES = r"""
+- name: Execute one run as the server end
+  pairbench.lab.session:
+    role: server
+    host: vm1
+    address: 10.10.1.1
+    peer_address: 10.10.1.2
+    token: "{{ token_of_this_session }}"
+    runs:
+      - run_id: b001-iperf3-vm1-vm2-tcp_P4_t30-untraced
+        argv: [iperf3, -s, "-1", -J, -p, "5201"]
+        port: 5201
+        stop: exits
+        limit_seconds: 60
+"""
+
+RETURN = r"""
+ends:
+  description: What this end left of each run, verbatim, by run_id (docs/data.md describes an END).
+  type: dict
+  returned: always
+problem:
+  description: Why the session ended early.
+  type: dict
+  returned: when it did
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pairbench.lab.plugins.module_utils._children import Wakeup
+from ansible_collections.pairbench.lab.plugins.module_utils._session import run_session
+
+RUN_OPTIONS = {
+    "run_id": {"type": "str", "required": True},
+    "argv": {"type": "list", "elements": "str", "required": True},
+    "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
+    "port": {"type": "int", "required": True},
+    "stop": {"type": "str", "choices": ["exits", "interrupt"], "default": "interrupt"},
+    "traced": {"type": "bool", "default": False},
+    "limit_seconds": {"type": "float", "required": True},
+    "ready_seconds": {"type": "float", "default": 30},
+}
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "role": {"type": "str", "choices": ["server", "client"], "required": True},
+            "host": {"type": "str", "required": True},
+            "address": {"type": "str", "required": True},
+            "peer_address": {"type": "str", "required": True},
+            "control_port": {"type": "int", "default": 5200},
+            "token": {"type": "str", "required": True, "no_log": True},
+            "owner": {"type": "str", "default": "pairbench"},
+            "rendezvous_seconds": {"type": "float", "default": 60},
+            "tool_version": {"type": "str", "default": ""},
+            "tracer": {"type": "dict", "default": {}},
+            "trace_mode": {"type": "str", "choices": ["count", "time"], "default": "count"},
+            "runs": {"type": "list", "elements": "dict", "required": True, "options": RUN_OPTIONS},
+        },
+        supports_check_mode=True,
+    )
+    if module.check_mode:
+        module.exit_json(changed=True, ends={}, problem=None)
+    ends, problem = run_session(module.params, Wakeup())
+    module.exit_json(changed=True, ends=ends, problem=problem)
+
+
+if __name__ == "__main__":
+    main()
