@@ -6,13 +6,14 @@ check and no rows: missing, not 0.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .model import Sample, SyscallCount
 from .parsers.bpftrace_output import parse_trace
 from .parsers.finding import CallCount
-from .record_view import End, RecordView, number_of
+from .record_view import End, RecordView
 from .syscall_names import resolve
 
 BEFORE_EXEC = frozenset({"bpftrace", "setpriv"})
@@ -175,7 +176,16 @@ def _is_reader(record: RecordView, end: End) -> bool | None:
 
 
 def _block_bytes(record: RecordView) -> int | None:
-    given = number_of(record.parameters, "block_bytes")
-    if given is not None and given >= 1:
-        return int(given)
-    return TCP_BLOCK_BYTES if record.parameters.get("protocol", "tcp") == "tcp" else None
+    """The most one call can move; ``None`` where it is not known (UDP without a length)."""
+    given = bytes_of(record.parameters.get("length"))
+    if given is not None:
+        return given
+    return TCP_BLOCK_BYTES if (record.parameters.get("protocol") or "tcp") == "tcp" else None
+
+
+def bytes_of(amount: object) -> int | None:
+    """The bytes of an iperf3 amount such as ``128K`` (1024 each step), ``None`` where it is not one."""
+    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)([KMGTkmgt]?)", str(amount)) if amount else None
+    if found is None:
+        return None
+    return int(float(found.group(1)) * 1024 ** " kmgt".index(found.group(2).lower() or " ")) or None

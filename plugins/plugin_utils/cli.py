@@ -1,0 +1,237 @@
+"""The console script ``pairbench``: parse captured output, import notes, build tables again."""
+
+from __future__ import annotations
+
+import argparse
+import codecs
+import contextlib
+import io
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from .importer import ImportedSweep, NotesError, read_notes
+from .listing import describe
+from .parsers.finding import Finding
+from .parsers.scan import scan
+
+ALL_VALID = 0
+SOMETHING_NOT_VALID = 1
+NOTHING_TO_SAY = 2
+INTERRUPTED = 130
+
+LONGEST_LINE = 64 * 2**20
+"""Characters read as one line at most, so that a file without line ends cannot fill the memory."""
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class UsageError(Exception):
+    """Something the user can mend; the text is a sentence that says what is wrong and what to do."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit status: 0 well, 1 something is not valid, 2 nothing could be done."""
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.command(arguments)
+        sys.stdout.flush()
+        return status
+    except (UsageError, NotesError) as error:
+        print(f"pairbench: {error}", file=sys.stderr)
+        return NOTHING_TO_SAY
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SOMETHING_NOT_VALID
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="pairbench", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parse = commands.add_parser(
+        "parse",
+        help="find the output of iperf3, sockperf and bpftrace in files and say what may be believed",
+        description="Exit status: 0 all valid, 1 something is invalid or failed, 2 nothing was recognised.",
+    )
+    parse.add_argument("files", nargs="+", metavar="FILE", help="a file, or - for standard input")
+    parse.add_argument("--format", choices=("json", "table"), default="json", help="default: json, one array")
+    parse.set_defaults(command=_parse)
+    notes = commands.add_parser("import", help="turn hand-kept notes into a sweep")
+    notes.add_argument("file", metavar="FILE", help="notes in Markdown or plain text, or - for standard input")
+    notes.add_argument("--sweep", required=True, metavar="NAME", type=_name, help="the name of the new sweep")
+    notes.add_argument("--configuration", required=True, metavar="NAME", type=_name, help="what the lab was")
+    notes.add_argument("--results", default="results", metavar="DIR", type=Path, help="default: results")
+    notes.set_defaults(command=_import)
+    tables = commands.add_parser("tables", help="build the tables of a sweep again from its records")
+    tables.add_argument("sweep", metavar="SWEEP_DIR", type=Path, help="results/<sweep>")
+    tables.set_defaults(command=_tables)
+    return parser
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a name: use letters, digits, dots, dashes and underscores, at most 100"
+        )
+    return text
+
+
+# parse
+
+
+def _parse(arguments: argparse.Namespace) -> int:
+    statuses: set[str] = set()
+    unreadable = False
+    show = _JsonArray() if arguments.format == "json" else _Table()
+    for name in arguments.files:
+        seen = False
+        try:
+            with _lines_of(name) as lines:
+                for finding in scan(lines):
+                    seen = True
+                    statuses.add(finding.status)
+                    show.add(name, finding)
+        except OSError as error:
+            unreadable = True
+            print(f"pairbench: cannot read {name}: {error.strerror or error}.", file=sys.stderr)
+            continue
+        if not seen:
+            print(f"pairbench: {name} holds no output of iperf3, sockperf or bpftrace.", file=sys.stderr)
+    show.close()
+    if unreadable or not statuses:
+        return NOTHING_TO_SAY
+    return ALL_VALID if statuses == {"valid"} else SOMETHING_NOT_VALID
+
+
+class _JsonArray:
+    """Prints one JSON array, an element at a time, so that memory does not grow with the input."""
+
+    def __init__(self) -> None:
+        self._first = True
+
+    def add(self, name: str, finding: Finding) -> None:
+        print("[" if self._first else ",")
+        self._first = False
+        print(json.dumps(as_document(name, finding), ensure_ascii=False, allow_nan=False), end="")
+
+    def close(self) -> None:
+        print("[]" if self._first else "\n]")
+
+
+class _Table:
+    """Prints a block of lines for each finding, for people."""
+
+    def __init__(self) -> None:
+        self._width = max(80, shutil.get_terminal_size((100, 24)).columns)
+
+    def add(self, name: str, finding: Finding) -> None:
+        for line in describe(name, finding, self._width):
+            print(line)
+
+    def close(self) -> None:
+        return
+
+
+def as_document(name: str, finding: Finding) -> dict[str, Any]:
+    """One finding as `pairbench parse` prints it in JSON. What is not known is null, what was not measured absent."""
+    return {
+        "file": name,
+        "line": finding.line,
+        "tool": finding.tool,
+        "version": finding.version,
+        "mode": finding.mode,
+        "side": finding.side,
+        "parameters": dict(finding.parameters),
+        "status": finding.status,
+        "reason": finding.reason,
+        "detail": finding.detail,
+        "notes": list(finding.notes),
+        "samples": [asdict(sample) for sample in finding.samples],
+        "calls": [asdict(call) for call in finding.calls],
+    }
+
+
+@contextlib.contextmanager
+def _lines_of(name: str) -> Iterator[Iterable[str]]:
+    """The lines of a file or of standard input. Raises OSError where there is none to read."""
+    if name == "-":
+        with io.open(sys.stdin.fileno(), "rb", closefd=False) as binary:
+            yield _decoded(binary)
+        return
+    with Path(name).open("rb") as binary:
+        yield _decoded(binary)
+
+
+def _decoded(binary: io.BufferedReader) -> Iterator[str]:
+    """Lines of bounded length in the encoding that the file's first bytes announce, UTF-8 otherwise."""
+    wide = binary.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    reader = io.TextIOWrapper(binary, encoding="utf-16" if wide else "utf-8-sig", errors="replace")
+    while line := reader.readline(LONGEST_LINE):
+        yield line
+
+
+# import and tables
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    text = _whole_text(arguments.file)
+    written_at = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    imported = read_notes(
+        text, Path(arguments.file).name, arguments.sweep, arguments.configuration, written_at
+    )
+    directory = arguments.results / arguments.sweep
+    _store(imported, directory)
+    for sentence in imported.left_out:
+        print(f"pairbench: left out: {sentence}", file=sys.stderr)
+    print(f"{len(imported.records)} runs are in {directory}")
+    return _build_tables(directory)
+
+
+def _whole_text(name: str) -> str:
+    try:
+        with _lines_of(name) as lines:
+            return "".join(lines)
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {error.strerror or error}.") from error
+
+
+def _store(imported: ImportedSweep, directory: Path) -> None:
+    """Write plan and records. Records are immutable, so a sweep that exists is never written to."""
+    try:
+        if directory.exists() and any(directory.iterdir()):
+            raise UsageError(f"{directory} exists already: choose another --sweep, or remove it first.")
+        (directory / "records").mkdir(parents=True, exist_ok=True)
+        _write_json(directory / "plan.json", {"schema": 1, **asdict(imported.plan)})
+        for record in imported.records:
+            _write_json(directory / "records" / f"{record['run']['run_id']}.json", record)
+    except OSError as error:
+        raise UsageError(f"cannot write {error.filename or directory}: {error.strerror or error}.") from error
+
+
+def _write_json(path: Path, document: Any) -> None:
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _tables(arguments: argparse.Namespace) -> int:
+    if not (arguments.sweep / "records").is_dir():
+        raise UsageError(f"{arguments.sweep} is not a sweep: it has no folder `records`.")
+    return _build_tables(arguments.sweep)
+
+
+def _build_tables(directory: Path) -> int:
+    # Tables need pandas, which takes a second to load; parsing does not.
+    from .tables import write_tables
+
+    write_tables(directory)
+    print(f"tables are in {directory}")
+    return ALL_VALID
