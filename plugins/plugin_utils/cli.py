@@ -67,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     parse.add_argument("--format", choices=("json", "table"), default="json", help="default: json, one array")
     parse.set_defaults(command=_parse)
     notes = commands.add_parser("import", help="turn hand-kept notes into a sweep")
-    notes.add_argument("file", metavar="FILE", help="notes in Markdown or plain text, or - for standard input")
+    notes.add_argument(
+        "file", metavar="FILE", help="notes in Markdown or plain text, or - for standard input"
+    )
     notes.add_argument("--sweep", required=True, metavar="NAME", type=_name, help="the name of the new sweep")
     notes.add_argument("--configuration", required=True, metavar="NAME", type=_name, help="what the lab was")
     notes.add_argument("--results", default="results", metavar="DIR", type=Path, help="default: results")
@@ -143,7 +145,7 @@ class _Table:
 
 
 def as_document(name: str, finding: Finding) -> dict[str, Any]:
-    """One finding as `pairbench parse` prints it in JSON. What is not known is null, what was not measured absent."""
+    """One finding as `pairbench parse` prints it in JSON: unknown is null, not measured is absent."""
     return {
         "file": name,
         "line": finding.line,
@@ -165,7 +167,7 @@ def as_document(name: str, finding: Finding) -> dict[str, Any]:
 def _lines_of(name: str) -> Iterator[Iterable[str]]:
     """The lines of a file or of standard input. Raises OSError where there is none to read."""
     if name == "-":
-        with io.open(sys.stdin.fileno(), "rb", closefd=False) as binary:
+        with open(sys.stdin.fileno(), "rb", closefd=False) as binary:
             yield _decoded(binary)
         return
     with Path(name).open("rb") as binary:

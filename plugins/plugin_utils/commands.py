@@ -11,11 +11,25 @@ from typing import Any
 
 from .model import Side
 
-PROMPT = re.compile(r"\s*(?:\[[^\]]*\]\s*)?(?:[\w.@:~/-]*[$#>%])?\s*")
+PROMPT = re.compile(r"^\s*(?:\[[^\]]*\]\s*)?(?:[\w.@:~/-]*[$#>%])?\s*")
 """A shell prompt before a command: ``$``, ``root@vm1:~#``, ``[user@host dir]$``; or nothing."""
 
 WRAPPERS = frozenset(
-    {"sudo", "env", "ip", "nsenter", "taskset", "numactl", "chrt", "nice", "timeout", "time", "nohup", "stdbuf", "ssh"}
+    {
+        "sudo",
+        "env",
+        "ip",
+        "nsenter",
+        "taskset",
+        "numactl",
+        "chrt",
+        "nice",
+        "timeout",
+        "time",
+        "nohup",
+        "stdbuf",
+        "ssh",
+    }
 )
 """Programs that start another one named behind their own arguments."""
 
@@ -34,33 +48,45 @@ SOCKPERF_MODES: Mapping[str, str] = {
     "pb": "playback",
 }
 
-IPERF3_VALUES: Mapping[str, str] = {
-    "c": "client", "p": "port", "f": "format", "i": "interval", "F": "file", "A": "affinity", "B": "bind",
-    "I": "pidfile", "b": "bitrate", "t": "time", "n": "bytes", "k": "blockcount", "l": "length", "P": "parallel",
-    "w": "window", "C": "congestion", "M": "set-mss", "L": "flowlabel", "X": "xbind", "S": "tos", "O": "omit",
-    "T": "title", "bandwidth": "bitrate", "linux-congestion": "congestion", "dscp": "dscp", "cport": "cport",
-    "bind-dev": "bind-dev", "logfile": "logfile", "extra-data": "extra-data", "fq-rate": "fq-rate",
-    "connect-timeout": "connect-timeout", "idle-timeout": "idle-timeout", "rcv-timeout": "rcv-timeout",
-    "snd-timeout": "snd-timeout", "pacing-timer": "pacing-timer",
-}
+
+def _long_names(text: str) -> Mapping[str, str]:
+    """``c=client`` pairs as short name to long name; a word alone is its own long name."""
+    pairs = (item.partition("=") for item in text.split())
+    return {name: long or name for name, _, long in pairs}
+
+
+IPERF3_VALUES = _long_names(
+    "c=client p=port f=format i=interval F=file A=affinity B=bind I=pidfile b=bitrate t=time n=bytes "
+    "k=blockcount l=length P=parallel w=window C=congestion M=set-mss L=flowlabel X=xbind S=tos O=omit T=title "
+    "bandwidth=bitrate linux-congestion=congestion dscp cport bind-dev logfile extra-data fq-rate "
+    "connect-timeout idle-timeout rcv-timeout snd-timeout pacing-timer"
+)
 """Options of iperf3 that take a value: short or old name to the long one."""
 
-SOCKPERF_VALUES: Mapping[str, str] = {
-    "i": "ip", "p": "port", "m": "msg-size", "t": "time", "n": "number-of-packets", "b": "burst", "f": "file",
-    "F": "iomux-type", "r": "range", "mps": "mps", "reply-every": "reply-every", "client_ip": "client_ip",
-    "client_port": "client_port", "full-log": "full-log", "mc-rx-if": "mc-rx-if", "mc-tx-if": "mc-tx-if",
-    "sender-affinity": "sender-affinity", "receiver-affinity": "receiver-affinity", "histogram": "histogram",
-    "tos": "tos", "timeout": "timeout", "pre-warmup-wait": "pre-warmup-wait",
-}
+SOCKPERF_VALUES = _long_names(
+    "i=ip p=port m=msg-size t=time n=number-of-packets b=burst f=file F=iomux-type r=range mps reply-every "
+    "client_ip client_port full-log mc-rx-if mc-tx-if sender-affinity receiver-affinity histogram tos timeout "
+    "pre-warmup-wait"
+)
 """Options of sockperf that take a value: short name to the long one."""
+
+FLAGS = frozenset(
+    (
+        "s server 1 one-off J json V verbose d debug D daemon u udp R reverse bidir Z zerocopy N no-delay 4 6 "
+        "version4 version6 json-stream get-server-output udp-counters-64bit repeating-payload forceflush "
+        "dont-fragment sctp tcp full-rtt nonblocked no-rdtsc tcp-avoid-nodelay increase_output_precision "
+        "set-sock-accl dontwarmup dummy-send"
+    ).split()
+)
+"""Options of either tool that take no value."""
 
 
 @dataclass(frozen=True)
 class Command:
     """One benchmark command as it was written.
 
-    ``address`` is the server's: where it listens or what the client calls. ``client_address`` is what the client
-    binds to. ``parameters`` have the names of ``benchmarks``, the tool's own defaults filled in.
+    ``address`` is the server's: where it listens or what the client calls. ``client_address`` is what the
+    client binds to. ``parameters`` have the names of ``benchmarks``, the tool's own defaults filled in.
     """
 
     tool: str
@@ -73,8 +99,8 @@ class Command:
 
 
 def read_command(line: str) -> Command | None:
-    """The iperf3 or sockperf command on a line, with or without prompt and wrappers; ``None`` for anything else."""
-    words = _words(line[PROMPT.match(line).end() :] if PROMPT.match(line) else line)  # type: ignore[union-attr]
+    """The iperf3 or sockperf command on a line, with or without prompt and wrappers; otherwise ``None``."""
+    words = _words(PROMPT.sub("", line, count=1))
     for index, word in enumerate(words):
         tool = PurePosixPath(word).name
         if tool in ("iperf3", "sockperf"):
@@ -102,7 +128,9 @@ class _NotACommand(ValueError):
     """The words after the tool's name are not its options: prose, or the tool's output."""
 
 
-def _options(words: Sequence[str], values: Mapping[str, str]) -> Iterator[tuple[str, str | None, tuple[str, ...]]]:
+def _options(
+    words: Sequence[str], values: Mapping[str, str]
+) -> Iterator[tuple[str, str | None, tuple[str, ...]]]:
     """Each option as long name (or as written), value and words. Raises `_NotACommand` at anything else."""
     index = 0
     while index < len(words):
@@ -118,22 +146,16 @@ def _options(words: Sequence[str], values: Mapping[str, str]) -> Iterator[tuple[
                 raise _NotACommand(word)
             value, spent = words[index], (word, words[index])
             index += 1
-        elif known is None and value is None and name not in FLAGS and not "".join(words[index:][:1]).startswith("-"):
+        elif (
+            known is None
+            and value is None
+            and name not in FLAGS
+            and not "".join(words[index:][:1]).startswith("-")
+        ):
             # An option this list does not know takes the word behind it for its value.
             spent = tuple(words[index - 1 : index + 1])
             index += 1
         yield known or name, value, spent
-
-
-FLAGS = frozenset(
-    {
-        "s", "server", "1", "one-off", "J", "json", "V", "verbose", "d", "debug", "D", "daemon", "u", "udp", "R",
-        "reverse", "bidir", "Z", "zerocopy", "N", "no-delay", "4", "6", "version4", "version6", "json-stream",
-        "get-server-output", "udp-counters-64bit", "repeating-payload", "forceflush", "dont-fragment", "sctp",
-        "tcp", "full-rtt", "nonblocked", "no-rdtsc", "tcp-avoid-nodelay", "increase_output_precision",
-        "set-sock-accl", "dontwarmup", "dummy-send",
-    }
-)  # fmt: skip
 
 
 def _split_option(word: str, values: Mapping[str, str]) -> tuple[str, str | None]:
@@ -156,8 +178,8 @@ def _iperf3(argv: tuple[str, ...]) -> Command | None:
         return Command("iperf3", "server", argv, given.get("bind"), None, _whole(given.get("port")))
     if not given.get("client"):
         return None
-    used = {"client", "port", "bind", "time", "parallel", "u", "udp", "bitrate", "length", "window", "omit", "R",
-            "reverse", "congestion", "Z", "zerocopy", "J", "json"}  # fmt: skip
+    used = {"client", "port", "bind", "J", "json", "time", "parallel", "u", "udp", "bitrate", "length"}
+    used |= {"window", "omit", "R", "reverse", "congestion", "Z", "zerocopy"}
     endless = "bytes" in given or "blockcount" in given
     parameters = {
         "seconds": None if endless else _number(given.get("time"), 10),

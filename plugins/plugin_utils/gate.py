@@ -1,8 +1,8 @@
 """The validity gate: what may be believed of one run.
 
-Exit codes of iperf3 and sockperf lie both ways, so a run is judged on the content of its record alone. A run is
-``failed`` when nothing was measured and ``invalid`` when something was measured that cannot be believed; only
-``valid`` runs give samples and system-call rows. A figure that was not measured is absent, never 0.
+Exit codes of iperf3 and sockperf lie both ways, so a run is judged on the content of its record alone. A run
+is ``failed`` when nothing was measured and ``invalid`` when something was measured that cannot be believed;
+only ``valid`` runs give samples and system-call rows. A figure that was not measured is absent, never 0.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ CHECKS: Mapping[str, str] = MappingProxyType(
         "trace_missing": "The run was traced but the tracer left nothing, as after a kill.",
         "tracing_unavailable": "This host cannot trace; the run went on untraced.",
         "messages_lost": "Messages the client sent did not all reach the server.",
-        "trace_partial": "The counts lack calls that such a process always makes when it is counted from exec to exit.",
+        "trace_partial": "The counts lack calls that a process always makes between exec and exit.",
         "tool_note": "The tool printed a warning.",
         "source_note": "Something in hand-kept notes does not fit together.",
     }
@@ -140,11 +140,15 @@ def _read(record: RecordView, end: End | None) -> Finding | Trouble | None:
         findings = [found for found in _scan_text(end.stderr) if found.tool == record.benchmark]
     if len(findings) > 1:
         lines = ", ".join(str(found.line) for found in findings[:5])
-        return Trouble("several_runs", f"The {end.side}'s output holds {len(findings)} runs, at lines {lines}.")
+        return Trouble(
+            "several_runs", f"The {end.side}'s output holds {len(findings)} runs, at lines {lines}."
+        )
     if findings:
         return findings[0]
     if not end.stdout.strip():
-        return Trouble("no_output", f"{record.benchmark} printed nothing on the {end.side}{_tail(end.stderr)}.")
+        return Trouble(
+            "no_output", f"{record.benchmark} printed nothing on the {end.side}{_tail(end.stderr)}."
+        )
     return Trouble(
         "unrecognised",
         f"The {end.side}'s output is not {record.benchmark}'s: it ends with {_last_line(end.stdout)!r}.",
@@ -226,15 +230,27 @@ def _other_duration(record: RecordView, client: Finding) -> Trouble | None:
     if asked is None or measured is None:
         return None
     expected = asked - SOCKPERF_CUT_SECONDS if record.benchmark == "sockperf" else asked
-    slack = max(SECONDS_TOLERANCE * expected, 0.0 if record.benchmark == "sockperf" else SECONDS_TOLERANCE_MIN)
+    slack = max(
+        SECONDS_TOLERANCE * expected, 0.0 if record.benchmark == "sockperf" else SECONDS_TOLERANCE_MIN
+    )
     if measured < expected - slack:
-        return Trouble("short_run", f"Measured {measured:g} s of the {expected:g} s that {asked:g} s ask for.")
+        return Trouble(
+            "short_run", f"Measured {measured:g} s of the {expected:g} s that {asked:g} s ask for."
+        )
     if measured > expected + max(slack, SECONDS_TOLERANCE_MIN):
         return Trouble("long_run", f"Measured {measured:g} s where {expected:g} s were asked for.")
     return None
 
 
-COMPARED_PARAMETERS = ("protocol", "parallel", "message_bytes", "reverse", "bidirectional", "mode", "full_rtt")
+COMPARED_PARAMETERS = (
+    "protocol",
+    "parallel",
+    "message_bytes",
+    "reverse",
+    "bidirectional",
+    "mode",
+    "full_rtt",
+)
 
 
 def _other_parameters(record: RecordView, client: Finding) -> Trouble | None:
@@ -276,9 +292,7 @@ def _version(line: str | None) -> str | None:
     return found.group(0) if found else None
 
 
-def _not_confirmed(
-    record: RecordView, client: Finding, server: Finding | Trouble | None
-) -> Trouble | None:
+def _not_confirmed(record: RecordView, client: Finding, server: Finding | Trouble | None) -> Trouble | None:
     """Whether the server's output contradicts the client's. Hand-kept notes have none: nothing to compare."""
     if server is None:
         return None
@@ -399,7 +413,8 @@ def _host_samples(end: End) -> Iterator[Sample]:
 def cpu_shares(figures: Figures) -> tuple[float, float] | None:
     """Busy and stolen time between two readings of /proc/stat, in percent of all CPUs' time.
 
-    The fields are user nice system idle iowait irq softirq steal guest guest_nice; guest time is in user already.
+    The fields are user nice system idle iowait irq softirq steal guest guest_nice; guest time is in user
+    already.
     ``None`` when there are not two readings, or the counters ran backwards.
     """
     before, after = figures.cpu_before, figures.cpu_after

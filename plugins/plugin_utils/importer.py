@@ -1,8 +1,8 @@
-"""Hand-kept notes become a sweep: commands become cases, headings decide sides, outputs stay as they were written.
+"""Hand-kept notes become a sweep: commands become cases, headings decide sides, outputs stay verbatim.
 
-Notes are Markdown or plain text: commands and outputs, usually in fences under headings. What they do not say
-stays unknown (``null``), so that a table has an empty cell and not a guess. What was derived, and what does not
-fit together, is written into the record's ``source.notes`` and comes out as a check of the run.
+Notes are Markdown or plain text: commands and outputs, usually in fences under headings. What they do not
+say stays unknown (``null``), so that a table has an empty cell and not a guess. What was derived, and what
+does not fit together, is written into the record's ``source.notes`` and comes out as a check of the run.
 """
 
 from __future__ import annotations
@@ -85,11 +85,14 @@ def read_notes(text: str, name: str, sweep: str, configuration: str, written_at:
     Raises `NotesError` when the notes hold no output of a benchmark.
     """
     left_out: list[str] = []
-    entries = [entry for entry in _collect(_blocks(text.splitlines()), left_out) if _has_results(entry, left_out)]
+    entries = [
+        entry for entry in _collect(_blocks(text.splitlines()), left_out) if _has_results(entry, left_out)
+    ]
     if not entries:
         raise NotesError(
-            f"{name} holds no output of iperf3 or sockperf that can be read. Notes need the tool's own lines, "
-            "such as iperf3's [SUM] rows or sockperf's [Total Run]; `pairbench parse` shows what is recognised."
+            f"{name} holds no output of iperf3 or sockperf that can be read. Notes need the tool's own "
+            "lines, such as iperf3's [SUM] rows or sockperf's [Total Run]; `pairbench parse` shows what is "
+            "recognised."
         )
     addresses = _addresses(entries)
     runs = list(_runs(entries, addresses))
@@ -161,7 +164,9 @@ def _items(block: _Block) -> Iterator[Command | _Output]:
             yield _Output(findings[start], text, block.line + start)
 
 
-def _place(entry: _Entry | None, item: Command | _Output, block: _Block, left_out: list[str]) -> _Entry | None:
+def _place(
+    entry: _Entry | None, item: Command | _Output, block: _Block, left_out: list[str]
+) -> _Entry | None:
     """Put an item where it belongs: into the run at hand, or into a new one, which is given back."""
     if isinstance(item, Command):
         if entry is not None and _takes_command(entry, item, block):
@@ -205,7 +210,7 @@ def _takes_command(entry: _Entry, command: Command, block: _Block) -> bool:
 
 
 def _near(entry: _Entry, block: _Block) -> bool:
-    """Whether a block is in the same part of the notes: below the run's headings, or beside the last of them."""
+    """Whether a block is in the same part of the notes: below the run's headings, or beside the last."""
     shared = min(len(entry.headings), len(block.headings))
     if entry.headings[:shared] == block.headings[:shared]:
         return True
@@ -264,7 +269,9 @@ def _runs(entries: Iterable[_Entry], addresses: tuple[str, ...]) -> Iterator[Run
             parameters=parameters,
             repeat=repeat,
             traced=bool(entry.traces),
-            seconds=float(parameters["seconds"]) if isinstance(parameters.get("seconds"), (int, float)) else 0.0,
+            seconds=float(parameters["seconds"])
+            if isinstance(parameters.get("seconds"), (int, float))
+            else 0.0,
         )
 
 
@@ -319,7 +326,9 @@ def _case(benchmark: str, parameters: Mapping[str, Any]) -> str:
     if known is not None and all(parameters.get(name) is not None for name in known.parameters):
         name = known.case_name(parameters)
     else:
-        name = "_".join(f"{name}-{value}" for name, value in parameters.items() if value not in (None, "", False))
+        name = "_".join(
+            f"{name}-{value}" for name, value in parameters.items() if value not in (None, "", False)
+        )
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name) or "unknown"
 
 
@@ -329,8 +338,8 @@ def _compare_directions(entries: Sequence[_Entry], runs: Sequence[Run]) -> None:
         for other_entry, other in zip(entries, runs, strict=True):
             if (other.server, other.client) == (run.client, run.server):
                 entry.notes.append(
-                    f"the server is {run.server} here but {other.server} in the {other.benchmark} run at line "
-                    f"{other_entry.line}: the direction differs, they are two pairs"
+                    f"the server is {run.server} here but {other.server} in the {other.benchmark} run at "
+                    f"line {other_entry.line}: the direction differs, they are two pairs"
                 )
                 break
 
@@ -429,4 +438,3 @@ def _plan(runs: Sequence[Run], addresses: tuple[str, ...], name: str, sweep: str
         steps=steps,
         settings={"source": name},
     )
-
