@@ -57,26 +57,26 @@ def _long_names(text: str) -> Mapping[str, str]:
 
 IPERF3_VALUES = _long_names(
     "c=client p=port f=format i=interval F=file A=affinity B=bind I=pidfile b=bitrate t=time n=bytes "
-    "k=blockcount l=length P=parallel w=window C=congestion M=set-mss L=flowlabel X=xbind S=tos O=omit T=title "
-    "bandwidth=bitrate linux-congestion=congestion dscp cport bind-dev logfile extra-data fq-rate "
+    "k=blockcount l=length P=parallel w=window C=congestion M=set-mss L=flowlabel X=xbind S=tos O=omit "
+    "T=title bandwidth=bitrate linux-congestion=congestion dscp cport bind-dev logfile extra-data fq-rate "
     "connect-timeout idle-timeout rcv-timeout snd-timeout pacing-timer"
 )
 """Options of iperf3 that take a value: short or old name to the long one."""
 
 SOCKPERF_VALUES = _long_names(
     "i=ip p=port m=msg-size t=time n=number-of-packets b=burst f=file F=iomux-type r=range mps reply-every "
-    "client_ip client_port full-log mc-rx-if mc-tx-if sender-affinity receiver-affinity histogram tos timeout "
-    "pre-warmup-wait"
+    "client_ip client_port full-log mc-rx-if mc-tx-if sender-affinity receiver-affinity histogram tos "
+    "timeout pre-warmup-wait"
 )
 """Options of sockperf that take a value: short name to the long one."""
 
 FLAGS = frozenset(
-    (
-        "s server 1 one-off J json V verbose d debug D daemon u udp R reverse bidir Z zerocopy N no-delay 4 6 "
-        "version4 version6 json-stream get-server-output udp-counters-64bit repeating-payload forceflush "
+    _long_names(
+        "s server 1 one-off J json V verbose d debug D daemon u udp R reverse bidir Z zerocopy N no-delay 4 "
+        "6 version4 version6 json-stream get-server-output udp-counters-64bit repeating-payload forceflush "
         "dont-fragment sctp tcp full-rtt nonblocked no-rdtsc tcp-avoid-nodelay increase_output_precision "
         "set-sock-accl dontwarmup dummy-send"
-    ).split()
+    )
 )
 """Options of either tool that take no value."""
 

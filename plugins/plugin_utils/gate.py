@@ -351,16 +351,16 @@ def _believe(record: RecordView, client: Finding, server: Finding | None) -> Jud
     figures = dict(_cross_check_figures(client, server))
     samples = list(client.samples)
     rows: list[SyscallCount] = []
-    checks = dict(_checks(client, server))
+    checks = dict(_checks(record, client, server))
     for end in record.ends:
         samples.extend(_host_samples(end))
         if not record.traced:
             continue
         evidence = examine(record, end, figures)
         rows.extend(evidence.rows)
-        for word, sentence in (evidence.checks or {}).items():
+        for word, sentence in evidence.checks.items():
             checks[word] = f"{checks[word]}; {sentence}" if word in checks else sentence
-        if evidence.agrees:
+        if evidence.belongs:
             samples.extend(_per_unit(record, end, evidence.rows, figures))
     return Judgement("valid", "", "", checks, tuple(samples), tuple(rows))
 
@@ -387,7 +387,9 @@ def _per_unit(
         yield per_gib(rows, end, figures["bytes_received"])
 
 
-def _checks(client: Finding, server: Finding | None) -> Iterator[tuple[str, str]]:
+def _checks(record: RecordView, client: Finding, server: Finding | None) -> Iterator[tuple[str, str]]:
+    if record.source_notes:
+        yield "source_note", "; ".join(record.source_notes)
     notes = [*client.notes, *(f"server: {note}" for note in (server.notes if server else ()))]
     if notes:
         yield "tool_note", "; ".join(notes)

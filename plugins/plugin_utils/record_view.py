@@ -68,7 +68,9 @@ class End:
 
 @dataclass(frozen=True)
 class RecordView:
-    """One record. ``imported`` is true for hand-kept notes, where tables stand beside runs unproved."""
+    """One record. ``imported`` is true for hand-kept notes, where tables stand beside runs unproved;
+    ``source_notes`` are what the import found odd in them.
+    """
 
     benchmark: str
     case: str
@@ -78,6 +80,7 @@ class RecordView:
     client: End | None
     error: Trouble | None
     imported: bool
+    source_notes: tuple[str, ...]
 
     @property
     def ends(self) -> tuple[End, ...]:
@@ -88,6 +91,7 @@ class RecordView:
 def read_record(record: Any) -> RecordView:
     """Read one record. Raises `MalformedRecord` for anything that is not one."""
     document = _mapping(record, "the record")
+    source = document.get("source")
     if document.get("schema") != 1:
         raise MalformedRecord(f"schema is {_short(document.get('schema'))}; this version reads schema 1")
     run = _mapping(document.get("run"), "run")
@@ -99,7 +103,10 @@ def read_record(record: Any) -> RecordView:
         server=_end(document.get("server"), "server"),
         client=_end(document.get("client"), "client"),
         error=_trouble(document.get("error"), "error"),
-        imported=document.get("source") is not None,
+        imported=source is not None,
+        source_notes=()
+        if source is None
+        else _texts(_mapping(source, "source").get("notes"), "source.notes"),
     )
 
 
@@ -126,7 +133,7 @@ def _end(value: Any, side: Side) -> End | None:
         port=_optional_integer(end, "port", side),
         arch=_optional_text(end, "arch", side),
         tool_version=_optional_text(end, "tool_version", side),
-        argv=_arguments(end.get("argv"), side),
+        argv=_texts(end.get("argv"), f"{side}.argv"),
         stdout=_optional_text(end, "stdout", side),
         stderr=_optional_text(end, "stderr", side) or "",
         timed_out=_boolean(end, "timed_out", side),
@@ -204,12 +211,12 @@ def _boolean(mapping: Mapping[str, Any], name: str, where: str) -> bool:
     raise MalformedRecord(f"{where}.{name} must be true or false, it is {_short(value)}")
 
 
-def _arguments(value: Any, where: str) -> tuple[str, ...]:
+def _texts(value: Any, where: str) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
         return tuple(value)
-    raise MalformedRecord(f"{where}.argv must be a list of texts, it is {_short(value)}")
+    raise MalformedRecord(f"{where} must be a list of texts, it is {_short(value)}")
 
 
 def _integers(value: Any, where: str) -> tuple[int, ...] | None:

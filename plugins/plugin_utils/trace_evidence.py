@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .model import Sample, SyscallCount
 from .parsers.bpftrace_output import parse_trace
@@ -33,12 +33,12 @@ class Evidence:
     """Rows of one end's trace that may be believed, or the check that says why there are none."""
 
     rows: tuple[SyscallCount, ...] = ()
-    checks: Mapping[str, str] | None = None
+    checks: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def agrees(self) -> bool:
-        """Whether nothing is to be said against the rows."""
-        return bool(self.rows) and not self.checks
+    def belongs(self) -> bool:
+        """Whether the rows were counted during the run beside them, so that they may be related to it."""
+        return bool(self.rows) and "trace_mismatch" not in self.checks
 
 
 def examine(record: RecordView, end: End, figures: Mapping[str, float]) -> Evidence:
@@ -57,11 +57,15 @@ def examine(record: RecordView, end: End, figures: Mapping[str, float]) -> Evide
     rows = _rows(end, finding.calls)
     if not rows:
         return _nothing(end, "trace_missing", "the tracer counted no call of the benchmark")
-    complaint = _complaint(record, end, rows, figures)
-    if complaint is None:
-        return Evidence(rows)
-    # Hand-kept notes are kept as they are written: that their tables belong to the run is only assumed.
-    return Evidence(rows if record.imported else (), {"trace_mismatch": f"{end.side}: {complaint}"})
+    checks: dict[str, str] = {}
+    partial = _partial(record, rows)
+    if partial is not None:
+        checks["trace_partial"] = f"{end.side}: {partial}"
+    mismatch = _mismatch(record, end, rows, figures)
+    if mismatch is not None:
+        checks["trace_mismatch"] = f"{end.side}: {mismatch}"
+    # Hand-kept notes are kept as they were written: that their tables belong to the run is only assumed.
+    return Evidence(rows if record.imported or not checks else (), checks)
 
 
 def per_message(rows: Iterable[SyscallCount], end: End, messages_sent: float) -> Sample:
@@ -114,9 +118,28 @@ def _count(rows: Iterable[SyscallCount], names: Iterable[str]) -> int:
     return sum(row.calls or 0 for row in rows if row.syscall in wanted)
 
 
-def _complaint(
+def _partial(record: RecordView, rows: Iterable[SyscallCount]) -> str | None:
+    """Why the counts cannot be from exec to exit: a call that every such process makes is not there.
+
+    Notes are often kept with a filter on the thread name, so for them the call that starts the program and the
+    one that ends it are looked for too.
+    """
+    names = {row.syscall.removeprefix("sys_enter_") for row in rows}
+    if any(name.startswith("syscall_") for name in names):
+        return None
+    wanted = [("socket", {"socket", "socketcall"})]
+    if record.imported:
+        wanted = [("execve", {"execve", "execveat"}), *wanted, ("exit_group", {"exit_group"})]
+    missing = [name for name, alternatives in wanted if not names & alternatives]
+    if not missing:
+        return None
+    return f"no {', '.join(missing)} counted, so counting began after the start or stopped before the end"
+
+
+def _mismatch(
     record: RecordView, end: End, rows: tuple[SyscallCount, ...], figures: Mapping[str, float]
 ) -> str | None:
+    """Why the counts cannot be of the run that the tool printed."""
     if any(row.syscall.startswith("syscall_") for row in rows) and end.arch is None:
         return None
     if record.benchmark == "sockperf":
