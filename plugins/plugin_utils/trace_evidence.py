@@ -49,7 +49,8 @@ def examine(record: RecordView, end: End, figures: Mapping[str, float]) -> Evide
     if end.trace_unavailable is not None:
         return _nothing(end, "tracing_unavailable", f"could not trace: {end.trace_unavailable}")
     if end.trace is None or not (end.trace.output or "").strip():
-        return _nothing(end, "trace_missing", "the tracer left nothing, it may have been killed")
+        why = "the notes have no counts" if record.imported else "the tracer left nothing, as after a kill"
+        return _nothing(end, "trace_missing", why)
     finding = parse_trace(end.trace.output or "")
     if finding.status != "valid":
         word = "trace_missing" if finding.status == "failed" else "trace_lost"
@@ -121,8 +122,8 @@ def _count(rows: Iterable[SyscallCount], names: Iterable[str]) -> int:
 def _partial(record: RecordView, rows: Iterable[SyscallCount]) -> str | None:
     """Why the counts cannot be from exec to exit: a call that every such process makes is not there.
 
-    Notes are often kept with a filter on the thread name, so for them the call that starts the program and the
-    one that ends it are looked for too.
+    Notes are often kept with a filter on the thread name, so for them the call that starts the program and
+    the one that ends it are looked for too.
     """
     names = {row.syscall.removeprefix("sys_enter_") for row in rows}
     if any(name.startswith("syscall_") for name in names):
