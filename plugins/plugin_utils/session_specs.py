@@ -73,7 +73,8 @@ def _run(plan: Plan, run: Run, role: str, port: int, ready_seconds: float) -> di
         "port": commands.port,
         "stop": commands.stop,
         "traced": run.traced,
-        "limit_seconds": benchmark.limit_seconds(run.parameters),
+        # The server waits for the client, so it may live longer: the client's limit is the one that is reported.
+        "limit_seconds": benchmark.limit_seconds(run.parameters) + (ready_seconds if role == "server" else 0.0),
         "ready_seconds": ready_seconds,
     }
 
