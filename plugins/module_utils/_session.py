@@ -280,9 +280,9 @@ def _serve_run(spec, run, channel, wakeup):
             return empty_end(spec, run, _problem(error))
         try:
             channel.send(kind="ready", run_id=run["run_id"], problem=None)
-            channel.expect("done", run["run_id"], _message_deadline(run))
+            done = channel.expect("done", run["run_id"], _message_deadline(run))
             execution.mark_measured()
-            if run["stop"] == "interrupt":
+            if run["stop"] == "interrupt" or not done.get("measured"):
                 execution.interrupt_benchmark()
             if not execution.child.wait(wakeup, time.monotonic() + SERVER_EXIT_SECONDS):
                 execution.interrupt_benchmark()
@@ -306,7 +306,7 @@ def _drive_run(spec, run, channel, wakeup):
         try:
             execution = Execution(spec, run, directory)
         except RunProblem as error:
-            channel.send(kind="done", run_id=run["run_id"])
+            channel.send(kind="done", run_id=run["run_id"], measured=False)
             channel.expect("over", run["run_id"], _message_deadline(run))
             return empty_end(spec, run, _problem(error))
         try:
@@ -317,7 +317,8 @@ def _drive_run(spec, run, channel, wakeup):
             execution.mark_measured()
         finally:
             execution.finish()
-        channel.send(kind="done", run_id=run["run_id"])
+        # A client that was ended by its limit has not released the server.
+        channel.send(kind="done", run_id=run["run_id"], measured=not execution.end["timed_out"])
         channel.expect("over", run["run_id"], _message_deadline(run))
         return execution.end
 

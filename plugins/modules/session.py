@@ -143,9 +143,9 @@ def main():
         supports_check_mode=True,
     )
     if module.check_mode:
-        module.exit_json(changed=True, ends={}, problem=None)
+        module.exit_json(changed=True, role=module.params["role"], ends={}, problem=None)
     ends, problem = run_session(module.params, Wakeup())
-    module.exit_json(changed=True, ends=ends, problem=problem)
+    module.exit_json(changed=True, role=module.params["role"], ends=ends, problem=problem)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,26 @@
+# Copyright the pairbench maintainers. MIT licence (see LICENSE).
+"""Fail the play when anything that was planned is missing or invalid, and say what."""
+
+from __future__ import annotations
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.pairbench.lab.plugins.plugin_utils.verdict import verdict_of
+
+
+class ActionModule(ActionBase):
+    """Reads the records on the controller."""
+
+    _requires_connection = False
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        verdict = verdict_of(self._task.args["sweep_dir"])
+        result.update(
+            changed=False,
+            failed=not verdict.complete,
+            msg=verdict.sentence,
+            valid=verdict.valid,
+            planned=verdict.planned,
+        )
+        return result

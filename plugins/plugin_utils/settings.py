@@ -1,0 +1,95 @@
+"""From the variables of an inventory to the arguments of a plan: one place that knows their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .benchmarks import BENCHMARKS, CaseError, build_cases
+from .plan import CaseSpec, PlanError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a sweep is made from, checked. ``identity`` is what must not change under one sweep name."""
+
+    cases: Mapping[str, Sequence[CaseSpec]]
+    directions: Mapping[str, str]
+    ports: Mapping[str, int]
+    trace_mode: str
+    identity: Mapping[str, Any]
+
+
+def settings_from(bench: Mapping[str, Any], roles: Mapping[str, Mapping[str, Any]], trace_mode: str) -> Settings:
+    """Check all variables together.
+
+    ``bench`` has the ``pairbench_`` variables, ``roles`` the variables of each benchmark's role, both under their
+    full names. Raises PlanError with every problem that was found.
+    """
+    problems = _bench_problems(bench)
+    cases: dict[str, list[CaseSpec]] = {}
+    for name in bench["pairbench_benchmarks"]:
+        benchmark = BENCHMARKS[name]
+        values = {key: roles[name][f"{name}_{key}"] for key in benchmark.parameters}
+        try:
+            found = build_cases(benchmark, values, roles[name][f"{name}_cases"])
+        except CaseError as error:
+            problems.append(str(error))
+            continue
+        cases[name] = [
+            CaseSpec(name, case.name, case.parameters, benchmark.expected_seconds(case.parameters)) for case in found
+        ]
+    directions = {name: roles[name][f"{name}_direction"] for name in bench["pairbench_benchmarks"]}
+    ports = {name: roles[name][f"{name}_port"] for name in bench["pairbench_benchmarks"]}
+    problems += _port_problems(ports, bench["pairbench_control_port"])
+    if problems:
+        raise PlanError("; ".join(problems))
+    return Settings(cases, directions, ports, trace_mode, _identity(bench, cases, directions, trace_mode))
+
+
+def _bench_problems(bench: Mapping[str, Any]) -> list[str]:
+    problems = []
+    for name, low in (("blocks", 1), ("rendezvous_seconds", 1), ("ready_seconds", 1), ("seed", 0)):
+        if bench[f"pairbench_{name}"] < low:
+            problems.append(f"pairbench_{name} is {bench[f'pairbench_{name}']}; it must be at least {low}")
+    sweep = bench["pairbench_sweep"]
+    if not sweep or sweep.startswith(".") or any(not (char.isalnum() or char in "._-") for char in sweep):
+        problems.append(f"pairbench_sweep is {sweep!r}; it must be letters, digits, '.', '_' or '-'")
+    if not bench["pairbench_benchmarks"]:
+        problems.append("pairbench_benchmarks is empty; name at least one of " + ", ".join(BENCHMARKS))
+    for pair in bench["pairbench_pairs"]:
+        if len(pair) != 2:
+            problems.append(f"pairbench_pairs holds {pair!r}; a pair is a list of two hosts")
+    return problems
+
+
+def _port_problems(ports: Mapping[str, int], control_port: int) -> list[str]:
+    named = {f"{name}_port": port for name, port in ports.items()} | {"pairbench_control_port": control_port}
+    problems = [
+        f"{name} is {port}; a port is from 1 to 65535" for name, port in named.items() if not 1 <= port <= 65535
+    ]
+    names = sorted(named)
+    problems += [
+        f"{first} and {second} are both {named[first]}; they must differ"
+        for index, first in enumerate(names)
+        for second in names[index + 1 :]
+        if named[first] == named[second]
+    ]
+    return problems
+
+
+def _identity(
+    bench: Mapping[str, Any],
+    cases: Mapping[str, Sequence[CaseSpec]],
+    directions: Mapping[str, str],
+    trace_mode: str,
+) -> dict[str, Any]:
+    identity: dict[str, Any] = {
+        name: bench[name] for name in ("pairbench_configuration", "pairbench_mode", "pairbench_trace", "pairbench_pairs")
+    }
+    identity["bpftrace_mode"] = trace_mode
+    for name, specs in cases.items():
+        identity[f"{name}_direction"] = directions[name]
+        identity[f"{name}_cases"] = {spec.name: dict(spec.parameters) for spec in specs}
+    return identity

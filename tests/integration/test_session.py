@@ -1,0 +1,218 @@
+"""Sessions with the real tools: what both ends return, and that nothing is ever left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from typing import Any
+
+from namespaces import Host, Pair, finish, wait_until
+
+TOOLS = ("iperf3", "sockperf", "bpftrace", "timeout")
+
+
+def iperf3_runs(pair: Pair, seconds: int = 1, count: int = 1, traced: bool = False) -> dict[str, list[dict[str, Any]]]:
+    common = {"protocol": "tcp", "port": 5201, "stop": "exits", "traced": traced, "limit_seconds": seconds + 10,
+              "ready_seconds": 15}
+    server = ["iperf3", "-s", "-1", "-J", "-B", pair.server.address]
+    client = ["iperf3", "-c", pair.server.address, "-J", "-t", str(seconds), "-P", "2"]
+    names = [f"run{number}" for number in range(count)]
+    return {
+        "server": [{"run_id": name, "argv": server, **common} for name in names],
+        "client": [{"run_id": name, "argv": client, **common} for name in names],
+    }
+
+
+def sockperf_runs(pair: Pair, seconds: int = 1, traced: bool = False, protocol: str = "udp") -> dict[str, list[Any]]:
+    common = {"run_id": "run0", "protocol": protocol, "port": 11111, "stop": "interrupt", "traced": traced,
+              "limit_seconds": seconds + 12, "ready_seconds": 15}
+    tcp = ["--tcp"] if protocol == "tcp" else []
+    return {
+        "server": [{"argv": ["sockperf", "server", "-i", pair.server.address, *tcp], **common}],
+        "client": [{"argv": ["sockperf", "ping-pong", "-i", pair.server.address, "-t", str(seconds), *tcp], **common}],
+    }
+
+
+def tools_of(host: Host) -> list[str]:
+    return [line for line in host.processes() if line.split()[1] in TOOLS]
+
+
+def assert_nothing_left(pair: Pair, seconds: float = 10) -> None:
+    for host in pair.hosts:
+        wait_until(lambda host=host: not tools_of(host), seconds, f"the end of {tools_of(host)}")
+        assert host.listening() == ""
+
+
+def counts(end: dict[str, Any]) -> dict[str, int]:
+    """Calls by number of the benchmark's own thread name."""
+    maps = [json.loads(line) for line in end["trace"]["output"].splitlines() if line.strip()]
+    calls = next(item["data"]["@calls"] for item in maps if item["type"] == "map")
+    return {key.rsplit(",", 1)[1]: value for key, value in calls.items() if not key.startswith("bpftrace,")}
+
+
+def test_a_session_of_several_runs_returns_both_ends(pair: Pair) -> None:
+    result = pair.session(iperf3_runs(pair, count=2))
+    for role in ("server", "client"):
+        assert result[role]["problem"] is None
+        assert list(result[role]["ends"]) == ["run0", "run1"]
+        for end in result[role]["ends"].values():
+            assert end["problem"] is None and end["returncode"] == 0
+            assert json.loads(end["stdout"])["end"]["sum_received"]["bytes"] > 0
+            assert end["figures"]["cpu_jiffies_after"] >= end["figures"]["cpu_jiffies_before"]
+    assert_nothing_left(pair)
+
+
+def test_client_sendto_count_equals_the_messages_sockperf_reports(pair: Pair, tracer: dict[str, Any]) -> None:
+    result = pair.session(sockperf_runs(pair, traced=True), tracer=tracer)
+    client, server = result["client"]["ends"]["run0"], result["server"]["ends"]["run0"]
+    sent = int(re.search(r"SentMessages=(\d+)", client["stdout"]).group(1))  # the first line: the whole run
+    handled = int(re.search(r"Total (\d+) messages received", server["stdout"]).group(1))
+    sendto, recvfrom = ("44", "45") if os.uname().machine == "x86_64" else ("206", "207")
+    assert sent > 100
+    assert counts(client)[sendto] == sent
+    assert handled == sent
+    assert counts(server)[recvfrom] in (sent, sent + 1)  # the last one is interrupted
+    assert_nothing_left(pair)
+
+
+def test_tcp_servers_are_stopped_and_their_port_is_free(pair: Pair) -> None:
+    result = pair.session(sockperf_runs(pair, protocol="tcp"))
+    assert result["server"]["ends"]["run0"]["problem"] is None
+    assert "SentMessages=" in result["client"]["ends"]["run0"]["stdout"]
+    assert_nothing_left(pair)
+
+
+def test_every_call_of_iperf3_starts_with_exec_and_ends_with_exit(pair: Pair, tracer: dict[str, Any]) -> None:
+    result = pair.session(iperf3_runs(pair, traced=True), tracer=tracer)
+    for role in ("server", "client"):
+        found = counts(result[role]["ends"]["run0"])
+        exit_group, execve = ("231", "59") if os.uname().machine == "x86_64" else ("94", "221")
+        assert found[exit_group] == 1
+        assert execve not in found  # made by the tracer's child before it became the benchmark
+
+
+def test_a_host_that_cannot_trace_goes_on_untraced_and_says_so(pair: Pair) -> None:
+    result = pair.session(iperf3_runs(pair, traced=True), tracer={"available": False, "reason": "no tracefs"})
+    end = result["client"]["ends"]["run0"]
+    assert end["trace"] is None and end["trace_unavailable"] == "no tracefs"
+    assert json.loads(end["stdout"])["end"]["sum_received"]["bytes"] > 0
+
+
+def test_a_taken_port_is_named_with_its_holder(pair: Pair) -> None:
+    squatter = subprocess.Popen([*pair.server.enter, "iperf3", "-s"], stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: "5201" in pair.server.listening())
+        result = pair.session(iperf3_runs(pair))
+        problem = result["server"]["ends"]["run0"]["problem"]
+        assert problem["reason"] == "port_taken"
+        assert f"iperf3 (pid {squatter.pid})" in problem["detail"]
+        assert result["client"]["ends"]["run0"]["problem"]["reason"] == "server_not_ready"
+    finally:
+        squatter.kill()
+        squatter.wait()
+    assert_nothing_left(pair)
+
+
+def test_a_missing_tool_is_a_problem_of_the_run(pair: Pair) -> None:
+    runs = iperf3_runs(pair)
+    runs["client"][0]["argv"] = ["no-such-tool"]
+    result = pair.session(runs)
+    assert result["client"]["ends"]["run0"]["problem"]["reason"] == "tool_missing"
+    assert_nothing_left(pair)
+
+
+def test_an_end_without_its_peer_gives_up_and_says_so(pair: Pair) -> None:
+    for role in ("server", "client"):
+        result = finish(pair.start_end(role, iperf3_runs(pair)[role], rendezvous_seconds=1))
+        assert result["problem"]["reason"] == "peer_lost"
+        assert result["ends"]["run0"]["problem"] == result["problem"]
+
+
+def test_a_stranger_on_the_control_port_is_turned_away(pair: Pair) -> None:
+    runs = iperf3_runs(pair)
+    server = pair.start_end("server", runs["server"])
+    wait_until(lambda: ":5200" in pair.server.listening())
+    stranger = finish(pair.start_end("client", runs["client"], token="another", rendezvous_seconds=2))
+    assert stranger["problem"]["reason"] == "peer_lost"
+    client = finish(pair.start_end("client", runs["client"]))
+    assert client["problem"] is None
+    assert finish(server)["problem"] is None
+
+
+def test_a_host_is_in_one_session_at_a_time(pair: Pair) -> None:
+    runs = iperf3_runs(pair, seconds=3)
+    server, client = pair.start_end("server", runs["server"]), pair.start_end("client", runs["client"])
+    wait_until(lambda: tools_of(pair.client))
+    second = finish(pair.start_end("client", runs["client"], owner="sweep other"))
+    assert second["problem"]["reason"] == "host_busy"
+    assert "a test (pid" in second["problem"]["detail"]
+    assert finish(client)["problem"] is None
+    assert finish(server)["problem"] is None
+
+
+def kill_during_run(pair: Pair, role: str, number: int, tracer: dict[str, Any]) -> dict[str, Any]:
+    """Kill one end in the middle of a traced run; what the other end returned."""
+    runs = iperf3_runs(pair, seconds=20, traced=True)
+    ends = {name: pair.start_end(name, runs[name], tracer=tracer) for name in ("server", "client")}
+    wait_until(lambda: any(line.split()[1] == "iperf3" for line in pair.client.processes()), 15)
+    time.sleep(0.5)
+    os.kill(ends[role].pid, number)
+    other = "client" if role == "server" else "server"
+    before = time.monotonic()
+    result = finish(ends[other])
+    assert time.monotonic() - before < 20, "the other end waited for its limit instead of noticing"
+    ends[role].wait(20)
+    return result
+
+
+def test_nothing_is_left_when_the_client_end_is_killed(pair: Pair, tracer: dict[str, Any]) -> None:
+    result = kill_during_run(pair, "client", signal.SIGKILL, tracer)
+    assert result["problem"]["reason"] == "peer_lost"
+    assert_nothing_left(pair)
+
+
+def test_nothing_is_left_when_the_server_end_is_killed(pair: Pair, tracer: dict[str, Any]) -> None:
+    result = kill_during_run(pair, "server", signal.SIGKILL, tracer)
+    assert result["problem"]["reason"] == "peer_lost"
+    assert_nothing_left(pair)
+
+
+def test_nothing_is_left_when_an_end_is_interrupted(pair: Pair, tracer: dict[str, Any]) -> None:
+    kill_during_run(pair, "client", signal.SIGINT, tracer)
+    assert_nothing_left(pair)
+
+
+def test_nothing_is_left_when_the_reader_of_the_results_goes_away(pair: Pair) -> None:
+    runs = iperf3_runs(pair, seconds=20)
+    ends = {name: pair.start_end(name, runs[name]) for name in ("server", "client")}
+    wait_until(lambda: tools_of(pair.client))
+    for child in ends.values():  # what the death of a controller looks like from a host
+        child.stdout.close()
+    assert_nothing_left(pair, 15)
+    for child in ends.values():
+        child.wait(15)
+
+
+def test_nothing_is_left_when_the_tracer_is_killed(pair: Pair, tracer: dict[str, Any]) -> None:
+    runs = iperf3_runs(pair, seconds=6, traced=True)
+    ends = {name: pair.start_end(name, runs[name], tracer=tracer) for name in ("server", "client")}
+    wait_until(lambda: any(line.split()[1] == "iperf3" for line in pair.client.processes()), 15)
+    time.sleep(0.5)
+    for line in pair.client.processes():
+        if line.split()[1] == "bpftrace":
+            os.kill(int(line.split()[0]), signal.SIGKILL)
+    results = {name: finish(child) for name, child in ends.items()}
+    assert results["client"]["ends"]["run0"]["trace"]["output"].count('"map"') == 0
+    assert_nothing_left(pair)
+
+
+def test_a_process_does_not_outlive_its_limit(pair: Pair) -> None:
+    runs = iperf3_runs(pair, seconds=60)
+    runs["client"][0]["limit_seconds"] = 2
+    result = pair.session(runs)
+    assert result["client"]["ends"]["run0"]["timed_out"]
+    assert_nothing_left(pair)

@@ -1,0 +1,88 @@
+"""Exactness of the counts, shown against the tools themselves and against another probe."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.pairbench.lab.plugins.module_utils import _tracer
+from ansible_collections.pairbench.lab.plugins.plugin_utils.syscall_names import resolve
+from namespaces import wait_until
+
+DD_THREAD = "dd"
+
+
+def traced(tracer: dict[str, Any], argv: list[str], directory: Path) -> dict[tuple[str, str], int]:
+    """Calls by (thread name, tracepoint name) of a command, counted as a run's are."""
+    output = directory / "ours.json"
+    command = _tracer.command(
+        tracer["path"], "count", tracer["probe"], argv, str(output), str(directory / "ours.bt")
+    )
+    subprocess.run(command, env=_tracer.environment(), check=True, capture_output=True, timeout=60)
+    maps = [json.loads(line) for line in output.read_text().splitlines() if line.strip()]
+    calls = next(item["data"]["@calls"] for item in maps if item["type"] == "map")
+    result = {}
+    for key, value in calls.items():
+        comm, number = key.rsplit(",", 1)
+        result[comm, resolve(int(number), os.uname().machine) or number] = value
+    return result
+
+
+def test_two_block_counts_of_dd_differ_by_exactly_the_difference(tracer: dict[str, Any], tmp_path: Path) -> None:
+    found = [
+        traced(tracer, [shutil.which("dd") or "", "if=/dev/zero", "of=/dev/null", "bs=1", f"count={count}"], tmp_path)
+        for count in (10_000, 34_567)
+    ]
+    for call in ("sys_enter_read", "sys_enter_write"):
+        assert found[1][DD_THREAD, call] - found[0][DD_THREAD, call] == 24_567
+
+
+def test_our_counts_equal_those_of_a_probe_on_every_tracepoint(tracer: dict[str, Any], tmp_path: Path) -> None:
+    """The probe that people use by hand counts the same process at the same time: every row must be equal."""
+    client = tmp_path / "iperf3client"  # a name of its own tells its rows from every other process's
+    shutil.copy(shutil.which("iperf3") or "", client)
+    script, output = tmp_path / "by_hand.bt", tmp_path / "by_hand.txt"
+    script.write_text("tracepoint:syscalls:sys_enter_* { @total[comm, probe] = count(); }\n")
+    environment = os.environ | {"BPFTRACE_MAX_PROBES": "1024", "BPFTRACE_MAP_KEYS_MAX": "16384",
+                                "BPFTRACE_MAX_MAP_KEYS": "16384"}
+    server = subprocess.Popen(["timeout", "100", "iperf3", "-s", "-1", "-p", "5391", "-B", "127.0.0.1"],
+                              stdout=subprocess.DEVNULL)
+    by_hand = subprocess.Popen(["timeout", "-s", "INT", "90", tracer["path"], "-o", str(output), str(script)],
+                               env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: probes_attached(by_hand), 40, "the attachment of every tracepoint")
+        ours = traced(tracer, [str(client), "-c", "127.0.0.1", "-p", "5391", "-t", "2", "-P", "4", "-J"], tmp_path)
+    finally:
+        by_hand.send_signal(2)
+        by_hand.wait(120)
+        server.wait(30)
+    theirs = {
+        (comm, call): int(count)
+        for comm, call, count in re.findall(
+            r"@total\[(.+), tracepoint:syscalls:(sys_enter_\w+)\]: (\d+)", output.read_text()
+        )
+        if comm == client.name
+    }
+    ours = {key: value for key, value in ours.items() if key[0] == client.name}
+    assert sum(ours.values()) > 1000
+    assert ours == theirs
+
+
+def probes_attached(process: subprocess.Popen[bytes]) -> bool:
+    """Whether bpftrace holds one perf event per system-call tracepoint."""
+    events = Path("/sys/kernel/tracing/events/syscalls")
+    wanted = sum(1 for entry in events.iterdir() if entry.name.startswith("sys_enter_"))
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    count = 0
+    for pid in children:
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                count += "perf_event" in os.readlink(descriptor)
+            except OSError:
+                continue
+    return count >= wanted

@@ -1,0 +1,122 @@
+"""Real pairs of hosts in network namespaces of their own, and sessions executed on them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+END_SCRIPT = Path(__file__).parent / "session_end.py"
+
+
+def run(*argv: str, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command, fail the test with its output when it fails."""
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False, **options)
+    assert done.returncode == 0, f"{argv} ended with {done.returncode}: {done.stdout}{done.stderr}"
+    return done
+
+
+@dataclass
+class Host:
+    """One namespace of a pair."""
+
+    name: str
+    address: str
+
+    @property
+    def enter(self) -> list[str]:
+        """Argument list that runs what follows in this namespace."""
+        return ["nsenter", f"--net=/run/netns/{self.name}"]
+
+    def processes(self) -> list[str]:
+        """``pid comm`` of everything that runs in this namespace."""
+        wanted = os.stat(f"/run/netns/{self.name}").st_ino
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                if (entry / "ns/net").stat().st_ino == wanted:
+                    found.append(f"{entry.name} {(entry / 'comm').read_text().strip()}")
+            except OSError:
+                continue
+        return found
+
+    def listening(self) -> str:
+        """Sockets that listen in this namespace."""
+        return run(*self.enter, "ss", "-H", "-lntu").stdout
+
+
+class Pair:
+    """Two hosts joined by a veth pair, and sessions executed on them with the real module code."""
+
+    def __init__(self, number: int) -> None:
+        self.server = Host(f"pbtest{os.getpid()}s{number}", "10.10.77.1")
+        self.client = Host(f"pbtest{os.getpid()}c{number}", "10.10.77.2")
+
+    @property
+    def hosts(self) -> tuple[Host, Host]:
+        return self.server, self.client
+
+    def up(self) -> None:
+        for host in self.hosts:
+            run("ip", "netns", "add", host.name)
+        run("ip", "-n", self.server.name, "link", "add", "d0", "type", "veth", "peer", "name", "d0", "netns",
+            self.client.name)
+        for host in self.hosts:
+            run("ip", "-n", host.name, "addr", "add", f"{host.address}/24", "dev", "d0")
+            run("ip", "-n", host.name, "link", "set", "d0", "up")
+            run("ip", "-n", host.name, "link", "set", "lo", "up")
+
+    def down(self) -> None:
+        for host in self.hosts:
+            for line in host.processes():
+                os.kill(int(line.split()[0]), 9)
+            subprocess.run(["ip", "netns", "del", host.name], check=False, capture_output=True)
+
+    def start_end(self, role: str, runs: list[dict[str, Any]], **changes: Any) -> subprocess.Popen[str]:
+        """Start one end of a session in its namespace."""
+        host = self.server if role == "server" else self.client
+        peer = self.client if role == "server" else self.server
+        spec = {
+            "role": role, "host": host.name, "address": host.address, "peer_address": peer.address,
+            "control_port": 5200, "token": "a token", "owner": "a test", "rendezvous_seconds": 20,
+            "tool_version": "", "trace_mode": "count", "tracer": {"available": False, "reason": "not asked"},
+            "runs": runs,
+        } | changes
+        child = subprocess.Popen(
+            [*host.enter, sys.executable, str(END_SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )
+        assert child.stdin is not None
+        child.stdin.write(json.dumps(spec))
+        child.stdin.close()
+        return child
+
+    def session(self, runs: dict[str, list[dict[str, Any]]], **changes: Any) -> dict[str, Any]:
+        """Execute a whole session; what both ends returned, by role."""
+        started = {role: self.start_end(role, runs[role], **changes) for role in ("server", "client")}
+        return {role: finish(child) for role, child in started.items()}
+
+
+def finish(child: subprocess.Popen[str], timeout: float = 120) -> dict[str, Any]:
+    """What one end returned."""
+    assert child.stdout is not None and child.stderr is not None
+    output, errors = child.stdout.read(), child.stderr.read()
+    child.wait(timeout)
+    assert child.returncode == 0, errors
+    result: dict[str, Any] = json.loads(output)
+    return result
+
+
+def wait_until(condition: Any, seconds: float = 10, what: str = "the condition") -> None:
+    """Wait for something that another process does."""
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, f"{what} did not come within {seconds} s"
+        time.sleep(0.05)
