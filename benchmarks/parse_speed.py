@@ -1,8 +1,8 @@
 """How long finding every tool's output in a large mixed file takes, against reading the same lines.
 
-Usage: ``.venv/bin/python benchmarks/parse_speed.py [--megabytes 100]``. Prints seconds, the ratio and the memory
-that parsing added at its peak. The file is made of real captures with log lines between them, in the proportion
-that ``--junk`` says.
+Usage: ``.venv/bin/python benchmarks/parse_speed.py [--megabytes 100]``. Prints seconds, the ratio and the
+memory that parsing added at its peak. The file is made of real captures with log lines between them, in the
+proportion that ``--junk`` says.
 """
 
 from __future__ import annotations

@@ -64,7 +64,9 @@ def test_real_records_are_valid(name: str) -> None:
     assert judgement.status == "valid", f"{judgement.reason}: {judgement.detail}"
     assert judgement.reason == ""
     assert set(judgement.checks) <= {"messages_lost", "tool_note"}, judgement.checks
-    assert {"host_cpu_busy_server", "host_cpu_steal_client", "host_memory_used_client"} <= set(values(judgement))
+    assert {"host_cpu_busy_server", "host_cpu_steal_client", "host_memory_used_client"} <= set(
+        values(judgement)
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in RECORDS if "untraced" not in name])
@@ -114,7 +116,9 @@ def test_a_controller_error_is_a_failed_run() -> None:
 def test_a_problem_before_the_client_ran_is_a_failed_run_with_the_servers_words() -> None:
     record = load("sockperf_udp")
     record["server"].update(stdout="", trace=None, problem={"reason": "port_taken", "detail": "by nginx"})
-    record["client"].update(stdout="", trace=None, problem={"reason": "server_not_ready", "detail": "by nginx"})
+    record["client"].update(
+        stdout="", trace=None, problem={"reason": "server_not_ready", "detail": "by nginx"}
+    )
     judgement = judge(record)
     assert_not_believed(judgement, "failed", "port_taken")
     assert judgement.detail == "server: by nginx"
@@ -122,7 +126,9 @@ def test_a_problem_before_the_client_ran_is_a_failed_run_with_the_servers_words(
 
 def test_a_problem_after_the_client_ran_is_an_invalid_run() -> None:
     problem = {"reason": "port_not_released", "detail": "held by pid 7"}
-    assert_not_believed(spoiled("iperf3_tcp", "server", "problem", value=problem), "invalid", "port_not_released")
+    assert_not_believed(
+        spoiled("iperf3_tcp", "server", "problem", value=problem), "invalid", "port_not_released"
+    )
 
 
 def test_an_unknown_problem_is_kept_in_the_sentence() -> None:
@@ -169,7 +175,9 @@ def test_one_lost_datagram_cuts_the_valid_duration() -> None:
     assert_not_believed(judgement, "invalid", "short_run")
 
 
-@pytest.mark.parametrize(("name", "value", "reason"), [("parallel", 3, "streams"), ("protocol", "udp", "parameters")])
+@pytest.mark.parametrize(
+    ("name", "value", "reason"), [("parallel", 3, "streams"), ("protocol", "udp", "parameters")]
+)
 def test_other_parameters_than_planned_are_not_believed(name: str, value: Any, reason: str) -> None:
     assert_not_believed(spoiled("iperf3_tcp", "run", "parameters", name, value=value), "invalid", reason)
 
@@ -298,7 +306,9 @@ def test_calls_are_named_by_the_traced_hosts_architecture() -> None:
 
 def test_thread_names_may_hold_commas() -> None:
     judgement = with_calls("iperf3_tcp", "client", {"a,b c,1": 5})
-    assert ("a,b c", "sys_enter_write", 5) in {(row.comm, row.syscall, row.calls) for row in judgement.syscalls}
+    assert ("a,b c", "sys_enter_write", 5) in {
+        (row.comm, row.syscall, row.calls) for row in judgement.syscalls
+    }
 
 
 # Host figures.
@@ -374,7 +384,9 @@ def test_one_field_of_garbage_never_raises_and_is_always_a_known_word(data: st.D
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_output_cut_anywhere_never_gives_a_wrong_figure(data: st.DataObject) -> None:
-    record = load(data.draw(st.sampled_from(["iperf3_tcp_untraced", "iperf3_udp", "sockperf_udp", "sockperf_tcp"])))
+    record = load(
+        data.draw(st.sampled_from(["iperf3_tcp_untraced", "iperf3_udp", "sockperf_udp", "sockperf_tcp"]))
+    )
     side = data.draw(st.sampled_from(["server", "client"]))
     whole = values(judge(copy.deepcopy(record)))
     stdout = record[side]["stdout"]

@@ -28,7 +28,9 @@ def values(judgement: Judgement) -> dict[str, tuple[float, str]]:
 
 
 def calls(judgement: Judgement, side: str) -> dict[str, int | None]:
-    return {row.syscall.removeprefix("sys_enter_"): row.calls for row in judgement.syscalls if row.side == side}
+    return {
+        row.syscall.removeprefix("sys_enter_"): row.calls for row in judgement.syscalls if row.side == side
+    }
 
 
 def written_calls(number: int) -> dict[str, int]:
@@ -94,7 +96,12 @@ def test_the_seeds_latency_is_exact(latency: Judgement) -> None:
 
 @pytest.mark.parametrize(
     ("number", "which", "side"),
-    [(1, "throughput", "server"), (2, "throughput", "client"), (3, "latency", "server"), (4, "latency", "client")],
+    [
+        (1, "throughput", "server"),
+        (2, "throughput", "client"),
+        (3, "latency", "server"),
+        (4, "latency", "client"),
+    ],
 )
 def test_all_four_tables_come_out(number: int, which: str, side: str, request: pytest.FixtureRequest) -> None:
     judgement = request.getfixturevalue(which)
@@ -112,7 +119,9 @@ def test_the_seeds_inconsistencies_are_flagged(throughput: Judgement, latency: J
     assert "server: no execve, socket, exit_group" in latency.checks["trace_partial"]
 
 
-def test_figures_are_related_only_to_counts_of_the_same_run(throughput: Judgement, latency: Judgement) -> None:
+def test_figures_are_related_only_to_counts_of_the_same_run(
+    throughput: Judgement, latency: Judgement
+) -> None:
     assert "syscalls_per_gib_client" not in values(throughput)
     assert values(latency)["syscalls_per_message_server"] == (2.0, "count")
 
@@ -132,8 +141,11 @@ SOCKPERF_OUTPUT = NOTES.read_text(encoding="utf-8").split("```\n")[7]
 
 def test_commands_and_output_in_one_fence_and_repeats() -> None:
     text = (
-        "# Monday\n\n```\n$ iperf3 -c 10.0.0.1 -t 30 -P 4\n" + OUTPUT + "$ iperf3 -c 10.0.0.1 -t 30 -P 4\n"
-        + OUTPUT + "```\n"
+        "# Monday\n\n```\n$ iperf3 -c 10.0.0.1 -t 30 -P 4\n"
+        + OUTPUT
+        + "$ iperf3 -c 10.0.0.1 -t 30 -P 4\n"
+        + OUTPUT
+        + "```\n"
     )
     imported = import_text(text)
     assert [(run.case, run.repeat, run.server) for run in imported.plan.runs] == [
@@ -159,7 +171,11 @@ def test_a_second_benchmark_under_the_same_heading_is_a_run_of_its_own() -> None
 def test_what_cannot_be_used_is_said() -> None:
     table = "@total[iperf3, tracepoint:syscalls:sys_enter_read]: 7\n"
     imported = import_text(
-        "# A\n```\niperf3 -c h -P 4 -t 30\n" + OUTPUT + "```\n## calls\n```\n" + table + "```\n# B\n```\niperf3 -s\n```\n"
+        "# A\n```\niperf3 -c h -P 4 -t 30\n"
+        + OUTPUT
+        + "```\n## calls\n```\n"
+        + table
+        + "```\n# B\n```\niperf3 -s\n```\n"
     )
     assert len(imported.records) == 1
     assert any("do not say of which end" in sentence for sentence in imported.left_out)
