@@ -1,8 +1,8 @@
-"""Coverage-guided fuzzing of everything that reads untrusted text: the scan, the gate and the import of notes.
+"""Coverage-guided fuzzing of everything that reads untrusted text: the scan, the gate, the import of notes.
 
-Atheris instruments the project's own modules and mutates the captures under tests/captures. An input that makes
-a parser raise, gives a figure that is not finite, or gives a reason the gate does not know is a crash: it is
-written to a file by libFuzzer and the run ends.
+Atheris instruments the project's own modules and mutates the captures under tests/captures. An input that
+makes a parser raise, gives a figure that is not finite, or gives a reason the gate does not know is a crash:
+it is written to a file by libFuzzer and the run ends.
 
 Usage (atheris is not part of the project's environment; give it one of its own)::
 
@@ -32,7 +32,7 @@ LARGEST_INPUT = 20_000
 
 
 def check_text(text: str) -> None:
-    """Whatever a text holds, findings have finite figures and a known reason exactly when they are not valid."""
+    """Whatever a text holds, figures are finite and a reason is given exactly when they are not valid."""
     for finding in scan.scan(text.splitlines(keepends=True)):
         assert (finding.status == "valid") == (finding.reason == ""), finding
         assert not finding.reason or finding.reason in gate.REASONS, finding.reason
@@ -43,7 +43,8 @@ def check_text(text: str) -> None:
 def check_record(text: str, benchmark: str) -> None:
     """A record with the text as everything an end may print is judged without a fault of the gate."""
     end: dict[str, Any] = {
-        "argv": [], "arch": "x86_64", "stdout": text, "stderr": text, "trace": {"mode": "count", "output": text},
+        "argv": [], "arch": "x86_64", "stdout": text, "stderr": text,
+        "trace": {"mode": "count", "output": text},
     }  # fmt: skip
     run = {"benchmark": benchmark, "case": "c", "parameters": {"seconds": 1}, "traced": True}
     judgement = gate.judge({"schema": 1, "run": run, "server": end, "client": end})

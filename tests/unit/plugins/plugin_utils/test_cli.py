@@ -114,9 +114,13 @@ def test_the_table_fits_eighty_columns(
     assert "1,895,228" in out
 
 
+SCRIPT = (
+    "import sys; from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import main; sys.exit(main())"
+)
+
+
 def run_script(*argv: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    code = "import sys; from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import main; sys.exit(main())"
-    return subprocess.run([sys.executable, "-c", code, *argv], input=stdin, capture_output=True, check=False)
+    return subprocess.run([sys.executable, "-c", SCRIPT, *argv], input=stdin, capture_output=True, check=False)
 
 
 def test_standard_input() -> None:
@@ -127,9 +131,8 @@ def test_standard_input() -> None:
 
 
 def test_a_reader_that_stops_early_is_no_error() -> None:
-    code = "import sys; from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import main; sys.exit(main())"
     with subprocess.Popen(
-        [sys.executable, "-c", code, "parse", *[str(NOTES)] * 40],
+        [sys.executable, "-c", SCRIPT, "parse", *[str(NOTES)] * 40],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:

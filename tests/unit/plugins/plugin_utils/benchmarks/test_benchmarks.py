@@ -3,34 +3,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import (
-    BENCHMARKS,
-    CaseError,
-    build_cases,
-)
+from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import BENCHMARKS, CaseError, build_cases
 from hypothesis import given
 from hypothesis import strategies as st
 
 IPERF3: dict[str, Any] = {
-    "seconds": 30,
-    "parallel": 4,
-    "protocol": "tcp",
-    "bitrate": "",
-    "length": "",
-    "window": "",
-    "omit_seconds": 0,
-    "reverse": False,
-    "congestion": "",
-    "zerocopy": False,
-    "extra_args": [],
+    "seconds": 30, "parallel": 4, "protocol": "tcp", "bitrate": "", "length": "", "window": "", "omit_seconds": 0,
+    "reverse": False, "congestion": "", "zerocopy": False, "extra_args": [],
 }
 SOCKPERF: dict[str, Any] = {
-    "seconds": 30,
-    "message_bytes": 64,
-    "protocol": "udp",
-    "mode": "ping-pong",
-    "mps": "",
-    "full_rtt": False,
+    "seconds": 30, "message_bytes": 64, "protocol": "udp", "mode": "ping-pong", "mps": "", "full_rtt": False,
     "extra_args": [],
 }
 DEFAULTS = {"iperf3": IPERF3, "sockperf": SOCKPERF}
@@ -51,29 +33,14 @@ def test_defaults_are_the_commands_people_type() -> None:
 
 
 def test_every_parameter_reaches_the_command() -> None:
-    parameters = case(
-        "iperf3",
-        protocol="udp",
-        bitrate="100M",
-        length="1400",
-        window="1M",
-        omit_seconds=2,
-        reverse=True,
-        congestion="cubic",
-        zerocopy=True,
-        extra_args=["--dscp", "46"],
-    )
+    parameters = case("iperf3", protocol="udp", bitrate="100M", length="1400", window="1M", omit_seconds=2,
+                      reverse=True, congestion="cubic", zerocopy=True, extra_args=["--dscp", "46"])
     client = " ".join(BENCHMARKS["iperf3"].commands(parameters, "a", "b", 1).client)
     assert client.endswith("-u -b 100M -l 1400 -w 1M -C cubic -O 2 -R -Z --dscp 46")
-    parameters = case(
-        "sockperf", protocol="tcp", message_bytes=70000, mps=1000, full_rtt=True, mode="under-load"
-    )
+    parameters = case("sockperf", protocol="tcp", message_bytes=70000, mps=1000, full_rtt=True, mode="under-load")
     commands = BENCHMARKS["sockperf"].commands(parameters, "a", "b", 1)
     assert " ".join(commands.server) == "sockperf server -i a -p 1 --tcp -m 70000"
-    assert (
-        " ".join(commands.client)
-        == "sockperf under-load -i a -p 1 -m 70000 -t 30 --tcp --mps 1000 --full-rtt"
-    )
+    assert " ".join(commands.client) == "sockperf under-load -i a -p 1 -m 70000 -t 30 --tcp --mps 1000 --full-rtt"
 
 
 @pytest.mark.parametrize(
@@ -111,18 +78,13 @@ def test_cases_override_the_plain_variables_and_need_different_names() -> None:
         build_cases(BENCHMARKS["iperf3"], IPERF3, [{}, {"seconds": 30}])
 
 
-@given(
-    st.dictionaries(
-        st.sampled_from(["seconds", "parallel", "reverse", "zerocopy", "omit_seconds"]), st.integers(1, 60)
-    )
-)
+@given(st.dictionaries(st.sampled_from(["seconds", "parallel", "reverse", "zerocopy", "omit_seconds"]),
+                       st.integers(1, 60)))
 def test_cases_that_differ_have_names_that_differ(changes: dict[str, int]) -> None:
     benchmark = BENCHMARKS["iperf3"]
     other = IPERF3 | changes
     flags = ("reverse", "zerocopy")
-    same = all(
-        bool(IPERF3[key]) == bool(other[key]) if key in flags else IPERF3[key] == other[key] for key in IPERF3
-    )
+    same = all(bool(IPERF3[key]) == bool(other[key]) if key in flags else IPERF3[key] == other[key] for key in IPERF3)
     assert (benchmark.case_name(IPERF3) == benchmark.case_name(other)) == same
 
 
