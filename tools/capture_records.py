@@ -29,8 +29,8 @@ from ansible_collections.pairbench.lab.plugins.module_utils._session import run_
 print(json.dumps(run_session(json.load(sys.stdin), Wakeup())))
 """
 IPERF3: dict[str, Any] = {
-    "seconds": 1, "parallel": 1, "protocol": "tcp", "bitrate": "", "length": "", "window": "", "omit_seconds": 0,
-    "reverse": False, "congestion": "", "zerocopy": False, "extra_args": [],
+    "seconds": 1, "parallel": 1, "protocol": "tcp", "bitrate": "", "length": "", "window": "",
+    "omit_seconds": 0, "reverse": False, "congestion": "", "zerocopy": False, "extra_args": [],
 }  # fmt: skip
 SOCKPERF: dict[str, Any] = {
     "seconds": 1, "message_bytes": 64, "protocol": "udp", "mode": "ping-pong", "mps": "", "full_rtt": False,

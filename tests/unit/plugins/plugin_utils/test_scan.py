@@ -1,0 +1,169 @@
+"""Finding every tool's output in one pass over a text of anything."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ansible_collections.pairbench.lab.plugins.plugin_utils.parsers.finding import Finding
+from ansible_collections.pairbench.lab.plugins.plugin_utils.parsers.scan import scan
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+CAPTURES = Path(__file__).parents[3] / "captures"
+
+
+def _outputs() -> dict[str, str]:
+    found = {}
+    for path in sorted((CAPTURES / "records").glob("*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        for side in ("server", "client"):
+            found[f"{path.stem}-{side}"] = record[side]["stdout"]
+            if record[side]["trace"]:
+                found[f"{path.stem}-{side}-trace"] = record[side]["trace"]["output"]
+    return found
+
+
+OUTPUTS = _outputs()
+NOTES = (CAPTURES / "notes" / "notes.md").read_text(encoding="utf-8")
+
+
+def findings_of(text: str) -> list[Finding]:
+    return list(scan(text.splitlines(keepends=True)))
+
+
+def without_lines(findings: list[Finding]) -> list[Finding]:
+    return [replace(finding, line=1) for finding in findings]
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_each_output_is_one_valid_finding(name: str) -> None:
+    (finding,) = findings_of(OUTPUTS[name])
+    assert finding.status == "valid", f"{finding.reason}: {finding.detail}"
+    assert finding.tool == ("bpftrace" if name.endswith("-trace") else name.split("_")[0])
+
+
+def test_the_notes_hold_six_in_order_of_first_line() -> None:
+    findings = findings_of(NOTES)
+    assert [finding.tool for finding in findings] == [
+        "iperf3", "bpftrace", "bpftrace", "sockperf", "bpftrace", "bpftrace",
+    ]  # fmt: skip
+    lines = NOTES.splitlines()
+    for finding, part in zip(
+        findings, ("[ ID]", "sys_enter", "sys_enter", "Total Run", "sys_enter", "sys_enter"), strict=True
+    ):
+        assert part in lines[finding.line - 1]
+
+
+def test_everything_behind_one_another_is_found_in_order() -> None:
+    names = sorted(OUTPUTS)
+    text = "".join(OUTPUTS[name].rstrip("\n") + "\n" for name in names)
+    findings = findings_of(text)
+    assert len(findings) == len(names)
+    assert [finding.line for finding in findings] == sorted(finding.line for finding in findings)
+    alone = [finding for name in names for finding in findings_of(OUTPUTS[name])]
+    assert without_lines(findings) == without_lines(alone)
+
+
+JUNK = st.lists(
+    st.sampled_from(
+        [
+            "",
+            "Mar  1 10:00:00 vm1 kernel: eth0: link becomes ready [ OK ] sec",
+            "changed: [vm1] => {'a': 1}",
+            "PLAY RECAP *****",
+            "some prose about the sender and the receiver of 10 messages",
+            "```",
+            "# Heading",
+            "$ ls -l",
+        ]
+    )
+    | st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=60).map(lambda text: "~ " + text),
+    max_size=6,
+)
+WRAPPERS = st.sampled_from(["", "[STDOUT] ", "[OUTPUT] "])
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(OUTPUTS)), JUNK, WRAPPERS), min_size=1, max_size=4), JUNK)
+@settings(max_examples=60, deadline=None)
+def test_junk_and_wrappers_around_captures_change_nothing(
+    parts: list[tuple[str, list[str], str]], last: list[str]
+) -> None:
+    text = ""
+    expected: list[Finding] = []
+    for name, junk, wrapper in parts:
+        text += "".join(line + "\n" for line in junk)
+        first = text.count("\n") + 1
+        text += "".join(wrapper + line + "\n" for line in OUTPUTS[name].rstrip("\n").split("\n"))
+        expected += [replace(found, line=first + found.line - 1) for found in findings_of(OUTPUTS[name])]
+    text += "".join(line + "\n" for line in last)
+    found = findings_of(text)
+    assert [(f.tool, f.status, f.samples, f.calls) for f in found] == [
+        (f.tool, f.status, f.samples, f.calls) for f in expected
+    ]
+    assert [f.line for f in found] == [f.line for f in expected]
+
+
+@given(st.sampled_from(sorted(OUTPUTS)), st.integers(0, 20000))
+@settings(max_examples=300, deadline=None)
+def test_truncation_anywhere_never_gives_a_valid_wrong_figure(name: str, length: int) -> None:
+    whole = {
+        sample.metric: sample.value for finding in findings_of(OUTPUTS[name]) for sample in finding.samples
+    }
+    calls = {(c.comm, c.number, c.syscall): c.calls for f in findings_of(OUTPUTS[name]) for c in f.calls}
+    for finding in findings_of(OUTPUTS[name][:length]):
+        if finding.status != "valid":
+            assert finding.reason
+            assert finding.detail
+            continue
+        for sample in finding.samples:
+            assert sample.value == whole[sample.metric]
+        for call in finding.calls:
+            assert calls[call.comm, call.number, call.syscall] == call.calls
+
+
+@given(st.lists(st.text(max_size=60), max_size=30))
+def test_any_text_never_raises(lines: list[str]) -> None:
+    list(scan(lines))
+
+
+PIECES = """
+{ } [ ] "start": "end": { "error": "x" [SUM] [ ID] [  5] 0.00-30.00 sec GBytes Gbits/sec sender receiver
+iperf3: sockperf: [Total Run] RunTime= SentMessages= [Valid Duration] ====> avg-latency= percentile 99.999 =
+@total[ @calls tracepoint:syscalls:sys_enter_read ]: 12 {"type": "map", "data": observation Summary:
+Latency nan inf -1 1e999 99999999999999999999 , : ; - = # ```
+"""
+TOKENS = st.sampled_from(PIECES.split())
+
+
+@given(st.lists(st.lists(TOKENS, max_size=12).map(" ".join), max_size=25))
+@settings(deadline=None)
+def test_shuffled_pieces_of_outputs_never_raise(lines: list[str]) -> None:
+    for finding in scan(lines):
+        for sample in finding.samples:
+            assert sample.value == sample.value
+            assert abs(sample.value) != float("inf")
+
+
+def test_memory_does_not_grow_with_the_text() -> None:
+    def lines(repeats: int) -> Iterator[str]:
+        for number in range(repeats):
+            for name in ("iperf3_tcp-client", "sockperf_udp-client", "sockperf_udp-client-trace"):
+                yield from OUTPUTS[name].splitlines(keepends=True)
+            yield f"junk {number} [ in between ]\n"
+            yield "{\n"
+
+    def peak(repeats: int) -> int:
+        tracemalloc.start()
+        for _ in scan(lines(repeats)):
+            pass
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    peak(2)
+    assert peak(60) < 2 * peak(6)
