@@ -1,0 +1,44 @@
+"""Files that are either there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+
+class StorageError(OSError):
+    """Results could not be written; the text names the path and the mend."""
+
+
+def write_whole(path: Path, content: str) -> None:
+    """Write a file so that a crash at any moment leaves the old content or the new: temp file, fsync, rename."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("x", encoding="utf-8", newline="") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        mend = "free some space there" if error.errno == errno.ENOSPC else "check that the folder may be written"
+        raise StorageError(error.errno, f"{path} could not be written ({error.strerror}): {mend} and run again") from error
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a JSON document whole."""
+    write_whole(path, json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

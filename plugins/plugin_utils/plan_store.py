@@ -1,0 +1,106 @@
+"""The plan on disk, and what may change under one sweep name."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from .files import write_json
+from .model import SCHEMA_VERSION, Plan, Run, Session, Step
+from .plan import PlanError
+
+PLAN_FILE = "plan.json"
+LARGEST_SEED = 2**31
+
+
+def load_plan(sweep_dir: Path) -> Plan:
+    """The stored plan of a sweep. Raises PlanError when there is none or it cannot be read."""
+    path = sweep_dir / PLAN_FILE
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return plan_from_json(document)
+    except FileNotFoundError:
+        raise PlanError(f"there is no sweep in {sweep_dir}: {PLAN_FILE} is missing") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise PlanError(f"{path} cannot be read as a plan ({error}): restore it or move the folder away") from error
+
+
+def store_plan(sweep_dir: Path, plan: Plan) -> None:
+    """Write the plan whole."""
+    write_json(sweep_dir / PLAN_FILE, {"schema": SCHEMA_VERSION} | asdict(plan))
+
+
+def plan_from_json(document: Mapping[str, Any]) -> Plan:
+    """A plan from its JSON document. Raises KeyError, TypeError or ValueError."""
+    if document["schema"] != SCHEMA_VERSION:
+        raise ValueError(f"schema {document['schema']} is not {SCHEMA_VERSION}")
+    fields = {name: value for name, value in document.items() if name != "schema"}
+    fields["steps"] = tuple(_step(step) for step in document["steps"])
+    return Plan(**fields)
+
+
+def _step(document: Mapping[str, Any]) -> Step:
+    sessions = tuple(
+        Session(item["server"], item["client"], tuple(Run(**run) for run in item["runs"]))
+        for item in document["sessions"]
+    )
+    return Step(document["block"], document["round"], document["benchmark"], sessions)
+
+
+def load_or_create(
+    sweep_dir: Path,
+    create: Callable[[int, int], Plan],
+    *,
+    blocks: int,
+    seed: int,
+    write: bool,
+) -> tuple[Plan, bool]:
+    """The plan of a sweep, stored or new, and whether it was (or would be) written.
+
+    ``create(seed, blocks)`` makes a plan. A stored plan keeps its seed; it grows when more blocks are asked for and
+    otherwise stays. Raises PlanError when anything else differs from what the stored plan was made from.
+    """
+    if not (sweep_dir / PLAN_FILE).exists():
+        plan = create(seed or secrets.randbelow(LARGEST_SEED) + 1, blocks)
+        if write:
+            store_plan(sweep_dir, plan)
+        return plan, True
+    stored = load_plan(sweep_dir)
+    wanted = create(stored.seed, max(blocks, stored.blocks))
+    _require_same(sweep_dir, stored, wanted, seed)
+    if wanted.blocks == stored.blocks:
+        return stored, False
+    if write:
+        store_plan(sweep_dir, wanted)
+    return wanted, True
+
+
+def _require_same(sweep_dir: Path, stored: Plan, wanted: Plan, seed: int) -> None:
+    as_stored = json.loads(json.dumps(dict(wanted.settings)))
+    names = sorted(set(stored.settings) | set(as_stored))
+    differences = [
+        f"{name} was {_shown(stored.settings, name)} and is now {_shown(as_stored, name)}"
+        for name in names
+        if stored.settings.get(name) != as_stored.get(name)
+    ]
+    if dict(stored.hosts) != dict(wanted.hosts):
+        differences.append(f"the hosts were {_hosts(stored)} and are now {_hosts(wanted)}")
+    if seed and seed != stored.seed:
+        differences.append(f"pairbench_seed was {stored.seed} and is now {seed}")
+    if differences:
+        raise PlanError(
+            f"the sweep {stored.sweep} in {sweep_dir} was planned with other settings: {'; '.join(differences)}. "
+            "Choose another name with -e pairbench_sweep=NAME, or move that folder away"
+        )
+
+
+def _shown(settings: Mapping[str, Any], name: str) -> str:
+    return json.dumps(settings[name]) if name in settings else "not set"
+
+
+def _hosts(plan: Plan) -> str:
+    return ", ".join(f"{host} ({address})" for host, address in plan.hosts.items())

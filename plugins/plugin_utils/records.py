@@ -1,0 +1,127 @@
+"""Records on disk: one immutable document a run, written the moment it is complete."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from .files import write_json
+from .gate import judge
+from .model import SCHEMA_VERSION, Plan, Run
+
+RECORDS, HOSTS = "records", "hosts"
+NO_END = {"reason": "no_end", "detail": "this end returned nothing"}
+
+
+def record_path(sweep_dir: Path, run_id: str, attempt: int) -> Path:
+    """Where an attempt of a run is kept."""
+    suffix = "" if attempt == 1 else f".{attempt}"
+    return sweep_dir / RECORDS / f"{run_id}{suffix}.json"
+
+
+def write_record(sweep_dir: Path, record: Mapping[str, Any]) -> Path:
+    """Write a record whole as the next attempt of its run; nothing is ever overwritten. Raises StorageError."""
+    run_id, attempt = record["run"]["run_id"], 1
+    while record_path(sweep_dir, run_id, attempt).exists():
+        attempt += 1
+    path = record_path(sweep_dir, run_id, attempt)
+    write_json(path, dict(record) | {"attempt": attempt})
+    return path
+
+
+def read_records(sweep_dir: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """The latest attempt of every run, sorted by file name, and a sentence for every file that cannot be read."""
+    latest: dict[str, dict[str, Any]] = {}
+    problems = []
+    for path in sorted((sweep_dir / RECORDS).glob("*.json")):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            run_id, attempt = record["run"]["run_id"], int(record["attempt"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            problems.append(f"{path} is not a record ({error}): it is left out, and its run counts as missing.")
+            continue
+        if run_id not in latest or attempt > latest[run_id]["attempt"]:
+            latest[run_id] = record
+    return list(latest.values()), problems
+
+
+def completed(sweep_dir: Path) -> set[str]:
+    """Runs that were measured, whether valid or not. A failed run was not: it may be tried again.
+
+    Invalid runs are not repeated, because measuring until a run looks good biases the figures.
+    """
+    records, _problems = read_records(sweep_dir)
+    return {record["run"]["run_id"] for record in records if judge(record).status != "failed"}
+
+
+def write_host(sweep_dir: Path, host: str, facts: Mapping[str, Any]) -> Path:
+    """Keep what a host said of itself; the latest wins."""
+    path = sweep_dir / HOSTS / (re.sub(r"[^A-Za-z0-9_.-]", "_", host) + ".json")
+    write_json(path, {"schema": SCHEMA_VERSION, "host": host} | dict(facts))
+    return path
+
+
+def read_hosts(sweep_dir: Path) -> dict[str, dict[str, Any]]:
+    """Facts by host."""
+    found = {}
+    for path in sorted((sweep_dir / HOSTS).glob("*.json")):
+        document = json.loads(path.read_text(encoding="utf-8"))
+        found[document.pop("host")] = {key: value for key, value in document.items() if key != "schema"}
+    return dict(sorted(found.items()))
+
+
+class RecordAssembler:
+    """Puts the two ends of each run together as they come back, in whatever order."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._runs: dict[str, Run] = {run.run_id: run for run in plan.runs}
+        self._open: dict[str, dict[str, Any]] = {}
+
+    def add_end(self, run_id: str, side: str, end: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Take one end; the record when it is the second one, else None."""
+        record = self._record(run_id)
+        record[side] = dict(end)
+        return self._complete(run_id)
+
+    def add_error(self, run_id: str, side: str, error: Mapping[str, str]) -> dict[str, Any] | None:
+        """Take note that one end cannot come; the record when the other one has, else None."""
+        record = self._record(run_id)
+        record["error"] = dict(error)
+        record["_lost"] = [*record.get("_lost", []), side]
+        return self._complete(run_id)
+
+    def flush(self) -> list[dict[str, Any]]:
+        """Records of the runs of which only one end has come; nothing more is expected of them."""
+        records = []
+        for run_id in list(self._open):
+            record = self._open.pop(run_id)
+            record["error"] = record["error"] or dict(NO_END)
+            record.pop("_lost", None)
+            records.append(record)
+        return records
+
+    def _record(self, run_id: str) -> dict[str, Any]:
+        if run_id not in self._open:
+            self._open[run_id] = {
+                "schema": SCHEMA_VERSION,
+                "sweep": self._plan.sweep,
+                "configuration": self._plan.configuration,
+                "run": asdict(self._runs[run_id]),
+                "server": None,
+                "client": None,
+                "error": None,
+            }
+        return self._open[run_id]
+
+    def _complete(self, run_id: str) -> dict[str, Any] | None:
+        record = self._open[run_id]
+        lost = record.get("_lost", [])
+        if any(record[side] is None and side not in lost for side in ("server", "client")):
+            return None
+        record.pop("_lost", None)
+        return self._open.pop(run_id)

@@ -1,0 +1,100 @@
+"""The summary table: per configuration, pair, case and metric, what the runs say together (pandas)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from .statistics import mad, median_estimate, trace_cost, verdict
+from .tables import TABLES, Row, SweepResults, was_traced
+
+KEYS = ["configuration", "server", "client", "benchmark", "case"]
+COUNTED_FROM_TRACED = "syscalls_per_"
+
+
+def summarise(results: SweepResults) -> list[Row]:
+    """Rows of summary.csv, in the order of the plan's cases and of the samples within a run.
+
+    Headline figures come from untraced valid runs; those that need a trace come from traced ones. ``n_tried`` counts
+    the planned runs of that kind.
+    """
+    samples = _frame(results)
+    if samples.empty:
+        return []
+    tried = _tried(results)
+    rows: list[Row] = []
+    for names, group in samples.groupby([*KEYS, "metric"], sort=False):
+        row = dict(zip([*KEYS, "metric"], names, strict=True))
+        rows += _row(row, group, tried)
+    return [{column: row.get(column) for column in TABLES["summary"]} for row in rows]
+
+
+def _frame(results: SweepResults) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "configuration": results.plan.configuration,
+                "server": item.run.server,
+                "client": item.run.client,
+                "benchmark": item.run.benchmark,
+                "case": item.run.case,
+                "block": item.run.block,
+                "traced": was_traced(item),
+                "metric": sample.metric,
+                "unit": sample.unit,
+                "value": sample.value,
+            }
+            for item in results.runs
+            if item.judgement.status == "valid"
+            for sample in item.judgement.samples
+        ]
+    )
+
+
+def _tried(results: SweepResults) -> dict[tuple[Any, ...], int]:
+    counts: dict[tuple[Any, ...], int] = {}
+    for item in results.runs:
+        run = item.run
+        key = (results.plan.configuration, run.server, run.client, run.benchmark, run.case, was_traced(item))
+        counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+def _row(row: Row, group: pd.DataFrame, tried: dict[tuple[Any, ...], int]) -> list[Row]:
+    metric = str(row["metric"])
+    wants_traced = metric.startswith(COUNTED_FROM_TRACED)
+    chosen = group[group["traced"] == wants_traced]
+    if chosen.empty:
+        return []
+    values = [float(value) for value in chosen["value"]]
+    estimate = median_estimate(values)
+    low, high = estimate.interval or (None, None)
+    row |= {
+        "n_tried": tried.get((*(row[key] for key in KEYS), wants_traced), 0),
+        "n_valid": len(values),
+        "median": estimate.centre,
+        "ci_low": low,
+        "ci_high": high,
+        "mad": mad(values),
+        "min": min(values),
+        "max": max(values),
+        "unit": chosen["unit"].iloc[0],
+        "verdict": verdict(metric, estimate),
+    }
+    if not wants_traced:
+        row |= _cost(group)
+    return [row]
+
+
+def _cost(group: pd.DataFrame) -> Row:
+    by_block = {
+        traced: {int(block): float(value) for block, value in zip(part["block"], part["value"], strict=True)}
+        for traced, part in group.groupby("traced")
+    }
+    cost = trace_cost(by_block.get(True, {}), by_block.get(False, {}))
+    if cost is None or math.isnan(cost.centre):
+        return {}
+    low, high = cost.interval or (None, None)
+    return {"trace_cost": cost.centre, "trace_cost_low": low, "trace_cost_high": high}

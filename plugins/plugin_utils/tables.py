@@ -1,0 +1,179 @@
+"""Records to tables: a pure function, the same bytes every time.
+
+Column names and order are ``TABLES``. An empty cell is something that was not measured.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .files import write_whole
+from .gate import judge
+from .model import Judgement, Plan, Run
+from .plan_store import load_plan
+from .records import read_hosts, read_records
+
+TABLES: Mapping[str, tuple[str, ...]] = {
+    "runs": (
+        "sweep", "run_id", "configuration", "block", "round", "server", "client", "benchmark", "case", "repeat",
+        "traced", "status", "reason", "started_at", "seconds", "checks",
+    ),
+    "samples": ("run_id", "metric", "unit", "value"),
+    "syscalls": ("run_id", "side", "target", "comm", "syscall", "calls", "time_ns"),
+    "hosts": ("host", "fact", "value"),
+    "summary": (
+        "configuration", "server", "client", "benchmark", "case", "metric", "n_tried", "n_valid", "median", "ci_low",
+        "ci_high", "mad", "min", "max", "unit", "verdict", "trace_cost", "trace_cost_low", "trace_cost_high",
+    ),
+}  # fmt: skip
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class JudgedRun:
+    """One planned run and what became of it; ``record`` is None when there is none."""
+
+    run: Run
+    record: Mapping[str, Any] | None
+    judgement: Judgement
+
+
+@dataclass(frozen=True)
+class SweepResults:
+    """Everything that tables, summary and report are made of."""
+
+    plan: Plan
+    runs: tuple[JudgedRun, ...]
+    hosts: Mapping[str, Mapping[str, Any]]
+    problems: tuple[str, ...]
+
+
+def load_results(sweep_dir: Path) -> SweepResults:
+    """Read and judge a sweep. Raises PlanError when there is no plan."""
+    plan = load_plan(sweep_dir)
+    records, problems = read_records(sweep_dir)
+    by_run = {record["run"]["run_id"]: record for record in records}
+    judged = tuple(_judged(run, by_run.get(run.run_id)) for run in plan.runs)
+    return SweepResults(plan, judged, read_hosts(sweep_dir), tuple(problems))
+
+
+def _judged(run: Run, record: Mapping[str, Any] | None) -> JudgedRun:
+    if record is None:
+        return JudgedRun(run, None, Judgement("failed", "not_run", "this run has not been executed"))
+    return JudgedRun(run, record, judge(record))
+
+
+def write_tables(sweep_dir: Path) -> list[str]:
+    """Write every table of a sweep; sentences about what a reader has to know (unreadable records, no pandas)."""
+    results = load_results(sweep_dir)
+    notes = list(results.problems)
+    tables = build(results)
+    try:
+        from .summary import summarise
+    except ImportError as error:
+        notes.append(f"summary.csv is not written: {error.name} is not installed beside Ansible (pip install pandas scipy).")
+    else:
+        tables["summary"] = summarise(results)
+    for name, rows in tables.items():
+        write_whole(sweep_dir / f"{name}.csv", to_csv(name, rows))
+    return notes
+
+
+def build(results: SweepResults) -> dict[str, list[Row]]:
+    """The tables that need nothing but the records, rows in plan order."""
+    return {
+        "runs": [_run_row(results.plan, item) for item in results.runs],
+        "samples": [row for item in results.runs for row in _sample_rows(item)],
+        "syscalls": [row for item in results.runs for row in _syscall_rows(item)],
+        "hosts": [row for host, facts in results.hosts.items() for row in _fact_rows(host, facts)],
+    }
+
+
+def to_csv(name: str, rows: Iterable[Row]) -> str:
+    """One table as CSV text with a header row."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = TABLES[name]
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([cell(row.get(column)) for column in columns])
+    return text.getvalue()
+
+
+def cell(value: Any) -> str:
+    """A value as a cell: nothing for None, floats so that they read back exactly, whole numbers without a point."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def was_traced(item: JudgedRun) -> bool:
+    """Whether system calls of a run were really traced on an end; a host that cannot trace goes on untraced."""
+    if item.record is None:
+        return item.run.traced
+    return any((item.record.get(side) or {}).get("trace") for side in ("server", "client"))
+
+
+def _run_row(plan: Plan, item: JudgedRun) -> Row:
+    run, judgement = item.run, item.judgement
+    client = (item.record or {}).get("client") or {}
+    return {
+        "sweep": plan.sweep,
+        "run_id": run.run_id,
+        "configuration": plan.configuration,
+        "block": run.block,
+        "round": run.round,
+        "server": run.server,
+        "client": run.client,
+        "benchmark": run.benchmark,
+        "case": run.case,
+        "repeat": run.repeat,
+        "traced": was_traced(item),
+        "status": judgement.status,
+        "reason": judgement.reason,
+        "started_at": client.get("started_at"),
+        "seconds": client.get("seconds"),
+        "checks": "; ".join(f"{name}: {text}" for name, text in sorted(judgement.checks.items())),
+    }
+
+
+def _sample_rows(item: JudgedRun) -> list[Row]:
+    return [
+        {"run_id": item.run.run_id, "metric": sample.metric, "unit": sample.unit, "value": sample.value}
+        for sample in item.judgement.samples
+    ]
+
+
+def _syscall_rows(item: JudgedRun) -> list[Row]:
+    return [
+        {
+            "run_id": item.run.run_id,
+            "side": count.side,
+            "target": count.target,
+            "comm": count.comm,
+            "syscall": count.syscall,
+            "calls": count.calls,
+            "time_ns": count.time_ns,
+        }
+        for count in sorted(item.judgement.syscalls, key=lambda row: (row.side, row.target, row.comm, row.syscall))
+    ]
+
+
+def _fact_rows(host: str, facts: Mapping[str, Any]) -> list[Row]:
+    return [{"host": host, "fact": name, "value": value} for name, value in sorted(_flat("", facts))]
+
+
+def _flat(prefix: str, value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        return [item for name, inner in value.items() for item in _flat(f"{prefix}.{name}" if prefix else name, inner)]
+    return [] if value is None or value == "" else [(prefix, value)]

@@ -1,0 +1,235 @@
+"""What a person reads in a terminal: the plan before, the summary after. Plain text, at most 100 columns."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from .model import Plan, Step
+from .plan import estimated_seconds
+from .tables import JudgedRun, Row, SweepResults, load_results
+
+WIDTH = 100
+MOST_CALLS = 4
+MOST_LINES = 12
+HEADLINES = (
+    ("throughput_received", "throughput received"),
+    ("throughput_sent", "throughput sent"),
+    ("retransmits", "retransmits"),
+    ("loss", "loss"),
+    ("jitter", "jitter"),
+    ("latency_p50", "latency p50"),
+    ("latency_p99", "latency p99"),
+    ("latency_p99.9", "latency p99.9"),
+    ("rtt_p50", "round trip p50"),
+    ("rtt_p99", "round trip p99"),
+    ("rtt_p99.9", "round trip p99.9"),
+    ("message_rate", "message rate"),
+    ("syscalls_per_gib_server", "system calls per GiB, server"),
+    ("syscalls_per_gib_client", "system calls per GiB, client"),
+    ("syscalls_per_message_server", "system calls per message, server"),
+    ("syscalls_per_message_client", "system calls per message, client"),
+)
+SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+GroupKey = tuple[str, str, str, str]
+
+
+def format_duration(seconds: float) -> str:
+    """A duration in the two largest fitting units: ``45 s``, ``2 min 10 s``, ``3 h 5 min``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def format_value(value: float | None, unit: str) -> str:
+    """A figure with three significant digits and its unit; ``-`` when it was not measured."""
+    if value is None:
+        return "-"
+    if unit == "bit/s":
+        for scale, letter in SCALES:
+            if abs(value) >= scale:
+                return f"{value / scale:.3g} {letter}bit/s"
+        return f"{value:.3g} bit/s"
+    if unit in ("count", "1/s"):
+        number = f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.3g}"
+        return number if unit == "count" else f"{number}/s"
+    return f"{value:.3g} {unit}" if abs(value) < 1000 else f"{value:,.0f} {unit}"
+
+
+def render_plan(plan: Plan, steps: Sequence[Step]) -> str:
+    """What is going to be done and how long it takes, for ``--check``."""
+    runs = sum(len(session.runs) for step in steps for session in step.sessions)
+    pairs = Counter((step.benchmark, session.server, session.client) for step in steps for session in step.sessions)
+    rounds = {(step.block, step.round) for step in steps}
+    lines = [
+        "",
+        f"Plan of sweep {plan.sweep} (configuration {plan.configuration}, seed {plan.seed}, mode {plan.mode})",
+        f"{len(plan.hosts)} hosts, {plan.blocks} blocks, {len(rounds)} rounds to do, {len(steps)} sessions in a row, "
+        f"{runs} of {len(plan.runs)} runs to do",
+        f"about {format_duration(estimated_seconds(steps))}, installation not included",
+        "",
+        "Hosts: " + ", ".join(f"{host} ({address})" for host, address in plan.hosts.items()),
+    ]
+    cases = {(run.benchmark, run.case) for run in plan.runs}
+    lines += [f"Case: {benchmark} {case}" for benchmark, case in sorted(cases)]
+    lines += [
+        f"Pair: {benchmark} {server} (server) <- {client} (client), {count} sessions"
+        for (benchmark, server, client), count in _first(sorted(pairs.items()))
+    ]
+    lines += _more(len(pairs))
+    lines.append("Order:")
+    lines += [f"  {_order_line(step)}" for step in _first(steps)]
+    lines += _more(len(steps))
+    return "\n".join(lines)
+
+
+def _order_line(step: Step) -> str:
+    sessions = "; ".join(
+        f"{session.server} <- {session.client}: "
+        + ", ".join(f"{run.case} {'traced' if run.traced else 'untraced'}" for run in session.runs)
+        for session in step.sessions
+    )
+    return f"block {step.block} round {step.round} {step.benchmark} {sessions}"
+
+
+def _first(items: Sequence[Any]) -> Sequence[Any]:
+    return items[:MOST_LINES]
+
+
+def _more(count: int) -> list[str]:
+    return [f"  ... and {count - MOST_LINES} more"] if count > MOST_LINES else []
+
+
+def render_sweep(sweep_dir: Path, summary: Sequence[Row] | None = None) -> str:
+    """The closing summary of a sweep: figures, system calls, cost of tracing, verdicts, problems, files."""
+    results = load_results(sweep_dir)
+    if summary is None:
+        summary = _summary_or_nothing(results)
+    groups: dict[GroupKey, list[JudgedRun]] = defaultdict(list)
+    for item in results.runs:
+        groups[item.run.benchmark, item.run.server, item.run.client, item.run.case].append(item)
+    lines = ["", "=" * WIDTH, f"Sweep {results.plan.sweep}, configuration {results.plan.configuration}"]
+    for key in sorted(groups)[:MOST_LINES]:
+        lines += ["", *_group(key, groups[key], summary)]
+    lines += _more(len(groups))
+    lines += ["", *_outcome(results), *_files(sweep_dir)]
+    return "\n".join(lines)
+
+
+def _summary_or_nothing(results: SweepResults) -> Sequence[Row]:
+    try:
+        from .summary import summarise
+    except ImportError:  # write_tables has said so already
+        return []
+    return summarise(results)
+
+
+def _group(key: GroupKey, items: Sequence[JudgedRun], summary: Sequence[Row]) -> list[str]:
+    benchmark, server, client, case = key
+    valid = sum(item.judgement.status == "valid" for item in items)
+    lines = [f"{benchmark} {case}: {server} as server, {client} as client ({valid} of {len(items)} runs valid)"]
+    rows = {row["metric"]: row for row in summary if (row["benchmark"], row["server"], row["client"], row["case"]) == key}
+    figures = [_figure_cells(rows[metric], label) for metric, label in HEADLINES if metric in rows]
+    if figures:
+        head = ("", "median", "95 % interval", "n", "verdict", "cost of tracing")
+        lines += [f"  {line}" for line in _aligned([head, *figures])]
+    for side in ("server", "client"):
+        lines += _calls(side, items)
+    return lines
+
+
+def _figure_cells(row: Row, label: str) -> tuple[str, ...]:
+    unit = row["unit"]
+    if row["ci_low"] is None:
+        interval = "too few runs"
+    else:
+        interval = f"{format_value(row['ci_low'], unit)} .. {format_value(row['ci_high'], unit)}"
+    return (
+        label,
+        format_value(row["median"], unit),
+        interval,
+        f"{row['n_valid']}/{row['n_tried']}",
+        row["verdict"],
+        _cost(row),
+    )
+
+
+def _cost(row: Row) -> str:
+    if row.get("trace_cost") is None:
+        return "-"
+    text = f"{row['trace_cost']:+.1f} %"
+    if row.get("trace_cost_low") is not None:
+        text += f" ({row['trace_cost_low']:+.1f} .. {row['trace_cost_high']:+.1f})"
+    return text
+
+
+def _calls(side: str, items: Iterable[JudgedRun]) -> list[str]:
+    """The dominant system calls of one side: median over the traced runs, and share of all calls."""
+    per_run: list[Mapping[str, int]] = []
+    for item in items:
+        counts: Counter[str] = Counter()
+        for row in item.judgement.syscalls:
+            if row.side == side and row.target == "process" and row.calls is not None:
+                counts[row.syscall] += row.calls
+        if counts:
+            per_run.append(counts)
+    if not per_run:
+        return []
+    names = {name for counts in per_run for name in counts}
+    # A call that a traced run did not make was made 0 times there: the count is complete, so this 0 is measured.
+    medians = {name: median(counts.get(name, 0) for counts in per_run) for name in names}
+    total = sum(medians.values())
+    top = sorted(medians, key=lambda name: (-medians[name], name))[:MOST_CALLS]
+    shown = ", ".join(f"{name} {medians[name]:,.0f} ({100 * medians[name] / total:.0f} %)" for name in top)
+    return _wrapped(f"  system calls of the {side} a run (median of {len(per_run)}): ", shown)
+
+
+def _wrapped(head: str, text: str) -> list[str]:
+    if len(head) + len(text) <= WIDTH:
+        return [head + text]
+    lines = [head.rstrip()]
+    current = "   "
+    for part in text.split(", "):
+        if len(current) + len(part) + 2 > WIDTH and current.strip():
+            lines.append(current.rstrip(" "))
+            current = "   "
+        current += f" {part},"
+    return [*lines, current.rstrip(",")]
+
+
+def _outcome(results: SweepResults) -> list[str]:
+    counts = Counter(item.judgement.status for item in results.runs)
+    lines = [f"{counts['valid']} of {len(results.runs)} planned runs are valid"]
+    reasons = Counter(
+        (item.judgement.status, item.judgement.reason, item.judgement.detail)
+        for item in results.runs
+        if item.judgement.status != "valid"
+    )
+    for (status, reason, detail), count in reasons.most_common(MOST_LINES):
+        lines.append(f"  {count} {status}, {reason}: {detail}")
+    checks = Counter((name, text) for item in results.runs for name, text in item.judgement.checks.items())
+    for (name, text), count in checks.most_common(MOST_LINES):
+        lines.append(f"  remark on {count} run{'s' if count != 1 else ''}, {name}: {text}")
+    return lines
+
+
+def _files(sweep_dir: Path) -> list[str]:
+    tables = [name for name in ("runs", "samples", "syscalls", "hosts", "summary") if (sweep_dir / f"{name}.csv").exists()]
+    return [f"Files: {sweep_dir}/", "  " + "  ".join(f"{name}.csv" for name in tables) + "  records/"]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            text.ljust(width) if column in (0, 4) else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

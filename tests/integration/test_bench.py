@@ -1,0 +1,200 @@
+"""The main job end to end, with the real tools, as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from bench import Bench, changed_total, words
+from namespaces import Pair, wait_until
+
+TOOLS = ("iperf3", "sockperf", "bpftrace")
+
+
+@pytest.fixture
+def bench(pair: Pair, tmp_path: Path) -> Bench:
+    return Bench(pair, tmp_path)
+
+
+def running(pair: Pair) -> list[str]:
+    return [line for host in pair.hosts for line in host.processes() if line.split()[1] in TOOLS]
+
+
+def assert_each_planned_run_once(bench: Bench, planned: int) -> None:
+    runs = bench.table("runs")
+    assert len({row["run_id"] for row in runs}) == len(runs) == planned
+    assert {row["status"] for row in runs} == {"valid"}, [(row["run_id"], row["reason"]) for row in runs]
+
+
+def test_the_main_job(bench: Bench) -> None:
+    done = bench.run("-e", "pairbench_blocks=2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_each_planned_run_once(bench, 2 * 2 * 2)
+    samples = bench.table("samples")
+    assert {"throughput_received", "latency_p50", "host_cpu_busy_server", "syscalls_per_message_client"} <= {
+        row["metric"] for row in samples
+    }
+    calls = bench.table("syscalls")
+    assert {(row["side"], row["target"]) for row in calls} == {("server", "process"), ("client", "process")}
+    assert {row["comm"] for row in calls} == {"iperf3", "sockperf"}
+    untraced = {row["run_id"] for row in bench.table("runs") if row["traced"] == "false"}
+    assert untraced and not untraced & {row["run_id"] for row in calls}
+    servers = {row["benchmark"]: row["server"] for row in bench.table("runs")}
+    assert servers == {"iperf3": "one", "sockperf": "two"}  # the defaults of the notes that people keep
+    assert bench.table("summary") and bench.table("hosts")
+    for word in ("throughput", "latency", "sys_enter_sendto", "runs.csv"):
+        assert word in done.stdout, word
+    assert not running(bench.pair)
+
+    before = {path: path.read_bytes() for path in bench.sweep.glob("*.csv")}
+    again = bench.run("-e", "pairbench_blocks=2")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert changed_total(again.stdout) == 0
+    assert "nothing to do" in again.stdout
+    assert {path: path.read_bytes() for path in bench.sweep.glob("*.csv")} == before
+
+
+def test_time_mode_gives_time_per_call(bench: Bench) -> None:
+    done = bench.run("-e", '{"bpftrace_mode": "time", "pairbench_benchmarks": ["sockperf"]}')
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [row for row in bench.table("syscalls") if row["syscall"] == "sys_enter_recvfrom"]
+    assert {row["side"] for row in rows} == {"server", "client"}
+    for row in rows:
+        assert 100 < int(row["time_ns"]) / int(row["calls"]) < 1e9
+
+
+def test_check_mode_prints_the_plan_and_changes_nothing(bench: Bench) -> None:
+    done = bench.run("--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert changed_total(done.stdout) == 0 or not bench.sweep.exists()
+    assert not (bench.directory / "results").exists()
+    text = words(done.stdout)
+    assert "iperf3" in text and "sockperf" in text and "one" in text and "two" in text
+    assert not running(bench.pair)
+
+
+def test_a_missing_record_is_measured_again_and_nothing_else(bench: Bench) -> None:
+    assert bench.run("-e", "pairbench_trace=false").returncode == 0
+    records = sorted((bench.sweep / "records").iterdir())
+    assert len(records) == 2
+    kept = records[1].read_bytes()
+    records[0].unlink()
+    again = bench.run("-e", "pairbench_trace=false")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert changed_total(again.stdout) == 2  # both ends of one session
+    assert records[1].read_bytes() == kept and records[0].exists()
+    assert_each_planned_run_once(bench, 2)
+
+
+def interrupted(bench: Bench, number: int, group: bool) -> None:
+    """Start the main job, end its controller in the middle of the second session, then continue."""
+    process = bench.start("-e", "iperf3_seconds=4", "-e", "sockperf_seconds=4")
+    records = bench.sweep / "records"
+    wait_until(lambda: records.is_dir() and len(list(records.glob("*.json"))) >= 2, 90, "the first session's records")
+    wait_until(lambda: running(bench.pair), 30, "the second session")
+    time.sleep(0.5)
+    if group:
+        os.killpg(process.pid, number)
+    else:
+        os.kill(process.pid, number)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    wait_until(lambda: not running(bench.pair), 60, "the end of every tool")
+    assert all(host.listening() == "" for host in bench.pair.hosts)
+    kept = {path: path.read_bytes() for path in records.glob("*.json")}
+    assert len(kept) >= 2
+    again = bench.run("-e", "iperf3_seconds=4", "-e", "sockperf_seconds=4")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert_each_planned_run_once(bench, 4)
+    assert all(path.read_bytes() == content for path, content in kept.items())
+
+
+def test_a_killed_controller_loses_nothing_and_leaves_nothing(bench: Bench) -> None:
+    interrupted(bench, signal.SIGKILL, group=False)
+
+
+def test_ctrl_c_loses_nothing_and_leaves_nothing(bench: Bench) -> None:
+    interrupted(bench, signal.SIGINT, group=True)
+
+
+def test_an_invalid_run_is_a_record_and_fails_the_play(bench: Bench) -> None:
+    """A server that something else kills in the middle of a run."""
+    process = bench.start("-e", '{"pairbench_benchmarks": ["iperf3"], "pairbench_trace": false, "iperf3_seconds": 5}')
+    wait_until(lambda: any("iperf3" in line for line in bench.pair.client.processes()), 60, "the client")
+    time.sleep(1)
+    for line in bench.pair.server.processes():
+        if line.split()[1] == "iperf3":
+            os.kill(int(line.split()[0]), signal.SIGKILL)
+    output, _errors = process.communicate(timeout=120)
+    assert process.returncode == 2, output
+    [row] = bench.table("runs")
+    assert row["status"] in ("invalid", "failed") and row["reason"]
+    assert not [sample for sample in bench.table("samples") if sample["value"] in ("0", "0.0")
+                and sample["metric"].startswith("throughput")]
+    assert "0 of 1 planned runs are valid" in words(output)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["-e", "pairbench_blocks=0"], "pairbench_blocks is 0; it must be at least 1"),
+        (["-e", "iperf3_parallel=500"], "iperf3_parallel is 500; it must be from 1 to 128"),
+        (["-e", "iperf3_seconds=soon"], "iperf3_seconds"),
+        (["-e", "iperf3_protocol=sctp"], "value of iperf3_protocol must be one of"),
+        (["-e", "iperf3_port=5200"], "iperf3_port and pairbench_control_port are both 5200"),
+        (["-e", "pairbench_sweep=../x"], "pairbench_sweep is '../x'"),
+        (["--limit", "one"], "fewer than two hosts"),
+        (["--forks", "1"], "use --forks 2"),
+    ],
+)
+def test_bad_values_fail_before_anything_is_touched(bench: Bench, arguments: list[str], sentence: str) -> None:
+    done = bench.run(*arguments)
+    assert done.returncode == 2 or done.returncode == 1, done.stdout
+    assert sentence in words(done.stdout + done.stderr)
+    assert not (bench.directory / "results").exists()
+
+
+def test_the_callback_must_be_on(bench: Bench) -> None:
+    done = bench.run(ANSIBLE_CALLBACKS_ENABLED="")
+    assert done.returncode == 2
+    assert "callbacks_enabled = pairbench.lab.summary" in words(done.stdout + done.stderr)
+
+
+def test_a_duplicate_address_names_both_hosts(bench: Bench) -> None:
+    bench.hosts["two"]["pairbench_address"] = bench.hosts["one"]["pairbench_address"]
+    done = bench.run()
+    assert done.returncode == 2
+    text = words(done.stdout + done.stderr)
+    assert "one" in text and "two" in text and "10.10.77.1" in text
+
+
+def test_an_address_that_is_not_on_the_host_is_named(bench: Bench) -> None:
+    bench.hosts["two"]["pairbench_address"] = "10.10.77.99"
+    done = bench.run()
+    assert done.returncode == 2
+    assert "two: the address 10.10.77.99 is not on this host" in words(done.stdout + done.stderr)
+
+
+def test_a_taken_port_is_named(bench: Bench) -> None:
+    squatter = subprocess.Popen([*bench.pair.server.enter, "iperf3", "-s"], stdout=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: "5201" in bench.pair.server.listening())
+        done = bench.run()
+    finally:
+        squatter.kill()
+        squatter.wait()
+    assert done.returncode == 2
+    assert f"one: tcp port 5201 is taken by iperf3 (pid {squatter.pid})" in words(done.stdout + done.stderr)
+
+
+def test_no_root_is_named(bench: Bench) -> None:
+    bench.hosts["two"] |= {"ansible_become": True, "ansible_become_method": "ansible.builtin.su",
+                           "ansible_become_user": "nobody", "ansible_become_flags": "-s /bin/sh -c"}
+    bench.variables["ansible_become_allow_same_user"] = True
+    done = bench.run()
+    assert done.returncode != 0
+    assert "two: no root" in words(done.stdout + done.stderr)
