@@ -24,7 +24,8 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "unreachable": "The controller could not reach a host.",
         "module_failed": "The program on a host under test failed before it could measure.",
         "interrupted": "The run was stopped from outside before its end.",
-        "missing_end": "One of the two ends returned nothing.",
+        "not_run": "The run was planned and has not been executed.",
+        "no_end": "One of the two ends returned nothing.",
         "refused": "The client was refused, or found nobody listening.",
         "busy": "The server was already running a test for somebody else.",
         "port_taken": "The server's port was taken by another process.",
@@ -175,7 +176,7 @@ def _nothing_measured(record: RecordView) -> Trouble | None:
         return _known(record.error, "module_failed")
     missing = [side for side, end in (("server", record.server), ("client", record.client)) if end is None]
     if missing:
-        return Trouble("missing_end", f"The {' and the '.join(missing)} returned nothing.")
+        return Trouble("no_end", f"The {' and the '.join(missing)} returned nothing.")
     return None
 
 
@@ -262,7 +263,7 @@ def _other_parameters(record: RecordView, client: Finding) -> Trouble | None:
 
 def _other_peer(record: RecordView, client: Finding) -> Trouble | None:
     assert record.server is not None
-    for name, planned in (("server_address", record.server.address), ("port", record.server.port)):
+    for name, planned in (("address", record.server.address), ("port", record.server.port)):
         shown = client.parameters.get(name)
         if planned is not None and shown is not None and str(shown) != str(planned):
             return Trouble("peer", f"The client was connected to {name} {shown}, planned was {planned}.")
@@ -295,12 +296,19 @@ def _not_confirmed(record: RecordView, client: Finding, server: Finding | Troubl
         return None
     if isinstance(server, Trouble):
         return Trouble("server_unconfirmed", server.detail)
+    if _only_sent(record, server):
+        return None
     if server.status != "valid":
         trouble = _known(Trouble(server.reason, server.detail), "tool_error")
         return Trouble(trouble.reason, f"server: {trouble.detail}")
     if record.benchmark == "sockperf":
         return _other_messages(record, client, server)
     return _other_bytes(client, server)
+
+
+def _only_sent(record: RecordView, server: Finding) -> bool:
+    """Whether the server only sent data, so that it cannot have a receiver's figure."""
+    return bool(record.parameters.get("reverse")) and server.reason == "no_data"
 
 
 def _other_messages(record: RecordView, client: Finding, server: Finding) -> Trouble | None:

@@ -175,9 +175,9 @@ def _byte_complaint(
 ) -> str | None:
     """No call moves more than one block, so there are at least bytes / block of them."""
     reading = _is_reader(record, end)
-    if reading is None or "--gsro" in end.argv:
-        return None
-    moved, block = figures.get("bytes_received"), _block_bytes(record)
+    if reading is None or any("--gsro" in other.argv for other in record.ends):
+        return None  # with --gsro one call moves many datagrams
+    moved, block = figures.get("bytes_received"), figures.get("block_bytes") or _block_bytes(record)
     if moved is None or block is None:
         return None
     calls = _count(rows, READS if reading else WRITES)
@@ -186,7 +186,7 @@ def _byte_complaint(
         return None
     verb = "read" if reading else "write"
     return (
-        f"{calls} {verb} calls of at most {block} bytes cannot have moved {moved:.0f} bytes, which takes "
+        f"{calls} {verb} calls of at most {block:.0f} bytes cannot have moved {moved:.0f} bytes, which takes "
         f"{needed:.0f}; the counts are of another run or incomplete"
     )
 

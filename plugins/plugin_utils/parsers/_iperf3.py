@@ -122,7 +122,21 @@ def judge(run: Measured) -> Finding:
         samples=samples,
         notes=run.notes,
         line=run.line,
+        measured=_measured(run),
     )
+
+
+def _measured(run: Measured) -> dict[str, float]:
+    """What the gate compares ends and traces with; of a run in both directions, the forward one's seconds only."""
+    directions = _named_directions(run)
+    if not directions:
+        return {}
+    first = directions[0][1]
+    found = {"seconds": first.seconds}
+    if len(directions) == 1:
+        found["bytes_received"] = first.received_bytes or None
+    found["block_bytes"] = run.parameters.get("length")
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _mode(run: Measured) -> str:

@@ -35,7 +35,7 @@ class Finding:
     only what the text shows. ``line`` is the 1-based line at which the output starts.
 
     ``measured`` holds figures that are no result but that the gate compares ends and traces with:
-    ``seconds`` (what the figures cover), ``bytes_received``, ``packets_sent``, ``messages_sent`` and
+    ``seconds`` (what the figures cover), ``bytes_received``, ``block_bytes``, ``messages_sent`` and
     ``messages_handled`` (everything since the start, warm-up included); absent where the text has none.
     """
 

@@ -102,7 +102,7 @@ def test_syscalls_are_related_to_what_was_moved() -> None:
 @pytest.mark.parametrize("side", ["server", "client"])
 def test_a_missing_end_is_a_failed_run(side: str) -> None:
     judgement = spoiled("iperf3_tcp", side, value=None)
-    assert_not_believed(judgement, "failed", "missing_end")
+    assert_not_believed(judgement, "failed", "no_end")
     assert side in judgement.detail
 
 
