@@ -301,8 +301,8 @@ def _merge(items: list[tuple[str, Any]], doubled: list[str]) -> JsonObject:
     """Make one object of key-value pairs, keeping both directions of a doubled sum."""
     merged: JsonObject = {}
     for key, value in items:
-        if key not in merged or key in _HARMLESS_DUPLICATES:
-            merged[key] = value
+        if key not in merged or key in _HARMLESS_DUPLICATES or merged[key] == value:
+            merged[key] = value  # a UDP server writes target_bitrate twice, the same both times
         elif key.startswith("sum") and _are_both_directions(merged[key], value) and key + REVERSE_SUFFIX not in merged:
             merged[key + REVERSE_SUFFIX] = value
         else:
