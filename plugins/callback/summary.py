@@ -62,6 +62,7 @@ class CallbackModule(CallbackBase):
         self._flush()
         if task.action == SESSION:
             self._step = task.get_vars().get("_bench_step")
+            self._progress.start(time.monotonic())
 
     def v2_runner_on_ok(self, result):
         self._take(result, None)
@@ -92,7 +93,7 @@ class CallbackModule(CallbackBase):
         self._sweep_dir = Path(values["sweep_dir"])
         plan = load_plan(self._sweep_dir)
         self._assembler = RecordAssembler(plan)
-        self._progress = Progress(plan, remaining(plan, completed(self._sweep_dir)), time.monotonic())
+        self._progress = Progress(plan, remaining(plan, completed(self._sweep_dir)))
         self._display.display(self._progress.opening(str(self._sweep_dir)))
 
     def _take_session(self, host, values, error):

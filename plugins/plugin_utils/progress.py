@@ -25,10 +25,10 @@ class Progress:
     are not done, corrected by how long the finished ones really took.
     """
 
-    def __init__(self, plan: Plan, steps: Sequence[Step], started: float) -> None:
+    def __init__(self, plan: Plan, steps: Sequence[Step]) -> None:
         self._plan = plan
         self._steps = steps
-        self._started = started
+        self._started: float | None = None
         self._total = sum(len(session.runs) for step in steps for session in step.sessions)
         self._done = 0
         self._open = Counter(
@@ -48,6 +48,11 @@ class Progress:
             f"Sweep {self._plan.sweep}: {self._total} of {planned} planned runs to do, "
             f"about {format_duration(estimated_seconds(self._steps))} ({sweep_dir})"
         )
+
+    def start(self, now: float) -> None:
+        """The first session begins; later calls change nothing."""
+        if self._started is None:
+            self._started = now
 
     def advance(self, record: Mapping[str, Any], now: float) -> list[str]:
         """Take one finished record; a line for each session that is complete with it."""
@@ -79,5 +84,6 @@ class Progress:
         ]
         expected_left = estimated_seconds(waiting)
         expected_done = estimated_seconds(self._steps) - expected_left
-        pace = (now - self._started) / expected_done if expected_done > 0 else 1.0
+        started = now if self._started is None else self._started
+        pace = (now - started) / expected_done if expected_done > 0 else 1.0
         return f"{format_duration(expected_left * pace)} left" if expected_left else "done"

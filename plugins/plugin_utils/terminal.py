@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -203,6 +204,10 @@ def _wrapped(head: str, text: str) -> list[str]:
     return [*lines, current.rstrip(",")]
 
 
+def _wrapped_sentence(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="      ", max_lines=4)
+
+
 def _outcome(results: SweepResults) -> list[str]:
     counts = Counter(item.judgement.status for item in results.runs)
     lines = [f"{counts['valid']} of {len(results.runs)} planned runs are valid"]
@@ -212,10 +217,10 @@ def _outcome(results: SweepResults) -> list[str]:
         if item.judgement.status != "valid"
     )
     for (status, reason, detail), count in reasons.most_common(MOST_LINES):
-        lines.append(f"  {count} {status}, {reason}: {detail}")
+        lines += _wrapped_sentence(f"  {count} {status}, {reason}: {detail}")
     checks = Counter((name, text) for item in results.runs for name, text in item.judgement.checks.items())
     for (name, text), count in checks.most_common(MOST_LINES):
-        lines.append(f"  remark on {count} run{'s' if count != 1 else ''}, {name}: {text}")
+        lines += _wrapped_sentence(f"  remark on {count} run{'s' if count != 1 else ''}, {name}: {text}")
     return lines
 
 

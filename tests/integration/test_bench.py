@@ -159,7 +159,7 @@ def test_bad_values_fail_before_anything_is_touched(bench: Bench, arguments: lis
 
 
 def test_the_callback_must_be_on(bench: Bench) -> None:
-    done = bench.run(ANSIBLE_CALLBACKS_ENABLED="")
+    done = bench.run(ANSIBLE_FORCE_COLOR="0")
     assert done.returncode == 2
     assert "callbacks_enabled = pairbench.lab.summary" in words(done.stdout + done.stderr)
 

@@ -43,7 +43,7 @@ class Bench:
 
     def environment(self, **changes: str) -> dict[str, str]:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-        return environment | {"ANSIBLE_CALLBACKS_ENABLED": "pairbench.lab.summary", "ANSIBLE_NOCOLOR": "1"} | changes
+        return environment | {"ANSIBLE_NOCOLOR": "1"} | (changes or {"ANSIBLE_CALLBACKS_ENABLED": "pairbench.lab.summary"})
 
     def run(self, *arguments: str, timeout: float = 300, **changes: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.command(*arguments), cwd=self.directory, env=self.environment(**changes),
