@@ -17,10 +17,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from .files import StorageError
 from .importer import ImportedSweep, NotesError, read_notes
 from .listing import describe
 from .parsers.finding import Finding
 from .parsers.scan import scan
+from .plan import PlanError
+from .plan_store import store_plan
+from .records import write_record
+from .tables import write_tables
 
 ALL_VALID = 0
 SOMETHING_NOT_VALID = 1
@@ -44,8 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         status: int = arguments.command(arguments)
         sys.stdout.flush()
         return status
-    except (UsageError, NotesError) as error:
+    except (UsageError, NotesError, PlanError) as error:
         print(f"pairbench: {error}", file=sys.stderr)
+        return NOTHING_TO_SAY
+    except StorageError as error:
+        print(f"pairbench: {error.strerror}", file=sys.stderr)
         return NOTHING_TO_SAY
     except BrokenPipeError:
         # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
@@ -209,31 +217,19 @@ def _whole_text(name: str) -> str:
 
 def _store(imported: ImportedSweep, directory: Path) -> None:
     """Write plan and records. Records are immutable, so a sweep that exists is never written to."""
-    try:
-        if directory.exists() and any(directory.iterdir()):
-            raise UsageError(f"{directory} exists already: choose another --sweep, or remove it first.")
-        (directory / "records").mkdir(parents=True, exist_ok=True)
-        _write_json(directory / "plan.json", {"schema": 1, **asdict(imported.plan)})
-        for record in imported.records:
-            _write_json(directory / "records" / f"{record['run']['run_id']}.json", record)
-    except OSError as error:
-        raise UsageError(f"cannot write {error.filename or directory}: {error.strerror or error}.") from error
-
-
-def _write_json(path: Path, document: Any) -> None:
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if directory.exists() and any(directory.iterdir()):
+        raise UsageError(f"{directory} exists already: choose another --sweep, or remove it first.")
+    store_plan(directory, imported.plan)
+    for record in imported.records:
+        write_record(directory, record)
 
 
 def _tables(arguments: argparse.Namespace) -> int:
-    if not (arguments.sweep / "records").is_dir():
-        raise UsageError(f"{arguments.sweep} is not a sweep: it has no folder `records`.")
     return _build_tables(arguments.sweep)
 
 
 def _build_tables(directory: Path) -> int:
-    # Tables need pandas, which takes a second to load; parsing does not.
-    from .tables import write_tables
-
-    write_tables(directory)
+    for sentence in write_tables(directory):
+        print(f"pairbench: {sentence}", file=sys.stderr)
     print(f"tables are in {directory}")
     return ALL_VALID

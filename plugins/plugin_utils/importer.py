@@ -297,7 +297,7 @@ def _server_address(entry: _Entry) -> str | None:
     if named:
         return named[0]
     for output in entry.outputs.values():
-        shown = output.finding.parameters.get("server_address")
+        shown = output.finding.parameters.get("address")
         if shown:
             return str(shown)
     return None

@@ -33,6 +33,10 @@ class Finding:
     ``reason`` is empty for ``valid``, otherwise a word of ``gate.REASONS``; ``detail`` is a sentence for people.
     ``parameters`` has the names that cases use (``seconds``, ``parallel``, ``protocol``, ``message_bytes`` ...),
     only what the text shows. ``line`` is the 1-based line at which the output starts.
+
+    ``measured`` holds figures that are no result but that the gate compares ends and traces with:
+    ``seconds`` (what the figures cover), ``bytes_received``, ``block_bytes``, ``messages_sent`` and
+    ``messages_handled`` (everything since the start, warm-up included); absent where the text has none.
     """
 
     tool: Tool
@@ -47,6 +51,7 @@ class Finding:
     calls: tuple[CallCount, ...] = ()
     notes: tuple[str, ...] = ()
     line: int = 1
+    measured: Mapping[str, float] = field(default_factory=dict)
 
 
 class Recogniser(Protocol):

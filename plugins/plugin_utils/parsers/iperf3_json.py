@@ -23,8 +23,8 @@ from .finding import Finding
 
 REVERSE_SUFFIX = "_bidir_reverse"
 
-# Written twice by iperf3 up to 3.13 with the same meaning; whichever is kept, nothing is lost.
-_HARMLESS_DUPLICATES = frozenset({"sock_bufsize", "sndbuf_actual", "rcvbuf_actual"})
+# Settings that servers or versions up to 3.13 write twice, the second time as they are used: no figure is lost.
+_HARMLESS_DUPLICATES = frozenset({"sock_bufsize", "sndbuf_actual", "rcvbuf_actual", "target_bitrate"})
 _EVENTS = frozenset({"start", "interval", "end", "error", "server_output_text", "server_output_json"})
 
 _DOCUMENT_KEYS = r'"(?:start|intervals|end|error|title|extra_data)"\s*:'
@@ -301,7 +301,7 @@ def _merge(items: list[tuple[str, Any]], doubled: list[str]) -> JsonObject:
     """Make one object of key-value pairs, keeping both directions of a doubled sum."""
     merged: JsonObject = {}
     for key, value in items:
-        if key not in merged or key in _HARMLESS_DUPLICATES:
+        if key not in merged or key in _HARMLESS_DUPLICATES or merged[key] == value:
             merged[key] = value
         elif key.startswith("sum") and _are_both_directions(merged[key], value) and key + REVERSE_SUFFIX not in merged:
             merged[key + REVERSE_SUFFIX] = value

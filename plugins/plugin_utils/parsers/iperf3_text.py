@@ -1,19 +1,516 @@
-"""iperf3's text output, client and server side."""
+"""iperf3's text output, client and server side, as people keep it: whole, cut to its summary, several runs in a row.
+
+Transfers are counted in powers of 1024; rates in bits in powers of 1000, and rates in bytes (``-f K``) in powers of
+1024 again. Figures have the three digits that iperf3 prints.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
+from ..model import Side
+from ._iperf3 import Datagrams, Direction, Measured, Problem, classify_error, judge
 from .finding import Finding
+
+_ROW = re.compile(
+    r"\[\s*(?P<id>\d+|SUM)\](?:\[(?P<role>[TR]X-[CS])\])?"
+    r"\s+(?P<start>\d+\.\d\d)-(?P<end>\d+\.\d\d)\s+sec"
+    r"\s+(?P<transfer>\d[\d.]*) (?P<transfer_prefix>[KMGT]?)Bytes"
+    r"\s+(?P<rate>\d[\d.]*) (?P<rate_prefix>[KMGT]?)(?P<rate_unit>bits|Bytes)/sec(?P<tail>.*)"
+)
+_HEADER = re.compile(r"\[ ID\](?P<roles>\[Role\])?\s+Interval\s+Transfer\s+(?:Bitrate|Bandwidth)(?P<more>.*)")
+_LOSS = re.compile(r"\s+(?P<jitter>\d[\d.]*) ms\s+(?P<lost>-?\d+)/(?P<packets>-?\d+)\s+\([^)]*%\)")
+_RETRANSMITS = re.compile(r"\s+(\d+)\s")
+_STREAM = re.compile(
+    r"\[\s*(?P<id>\d+)\] local (?P<local>\S+) port (?P<local_port>\d+)"
+    r" connected (?:to|with) (?P<remote>\S+) port (?P<remote_port>\d+)"
+)
+_CONNECTING = re.compile(r"Connecting to host (?P<address>.+), port (?P<port>\d+)")
+_ACCEPTED = re.compile(r"Accepted connection from \S+, port \d+")
+_LISTENING = re.compile(r"Server listening on (?P<port>\d+)")
+_REVERSE = re.compile(r"Reverse mode, remote host .* is sending")
+_VERSION = re.compile(r"iperf (?P<version>3\.\d[\w.+-]*)(?:\s|$)")
+_STARTING = re.compile(
+    r"Starting Test: protocol: (?P<protocol>\w+), (?P<parallel>\d+) streams, (?P<length>\d+) byte blocks, "
+    r"omitting (?P<omit>\d+) seconds, (?P<amount>\d+) (?P<kind>second test|bytes to send|blocks to send)"
+)
+_CPU = re.compile(r"CPU Utilization: local/\w+ (?P<local>[\d.]+)% .*remote/\w+ (?P<remote>[\d.]+)%")
+_CONGESTION = re.compile(r"(?:snd|rcv)_tcp_congestion (?P<name>\S+)")
+_BITRATE = re.compile(r"Target Bitrate: (?P<bitrate>\d+)")
+_TROUBLE = re.compile(r"iperf3?: (?P<message>(?:error|interrupt) - .*|the (?:client|server) has terminated.*)")
+_TITLE = ":  "
+_FIRST_CHARACTERS = frozenset("[CASRTiFsr-")
+
+_BINARY = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_DECIMAL = {"": 0, "K": 3, "M": 6, "G": 9, "T": 12}
+
+_FORWARD_ROLES = frozenset({"TX-C", "RX-S"})
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One line of a table: bytes, bit/s and, as far as printed, what follows."""
+
+    stream: str
+    role: str
+    start: float
+    end: float
+    transfer: float
+    rate: float
+    who: str
+    """``sender``, ``receiver`` or empty for a row of an interval."""
+    omitted: bool
+    retransmits: float | None
+    datagrams: Datagrams | None
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+
+def _row(match: re.Match[str]) -> _Row:
+    tail = match["tail"]
+    loss = _LOSS.match(tail)
+    retransmits = None if loss else _RETRANSMITS.match(tail + " ")
+    last = tail.split()[-1] if tail.strip() else ""
+    return _Row(
+        stream=match["id"],
+        role=match["role"] or "",
+        start=float(match["start"]),
+        end=float(match["end"]),
+        transfer=_float(match["transfer"]) * _BINARY[match["transfer_prefix"]],
+        rate=_rate(match["rate"], match["rate_prefix"], match["rate_unit"]),
+        who=last if last in ("sender", "receiver") else "",
+        omitted=last == "(omitted)",
+        retransmits=float(retransmits[1]) if retransmits else None,
+        datagrams=_datagrams(loss) if loss else None,
+    )
+
+
+def _datagrams(loss: re.Match[str]) -> Datagrams:
+    return Datagrams(lost=float(loss["lost"]), packets=float(loss["packets"]), jitter_ms=_float(loss["jitter"]))
+
+
+def _float(digits: str) -> float:
+    try:
+        return float(digits)
+    except ValueError:
+        return 0.0
+
+
+def _rate(digits: str, prefix: str, unit: str) -> float:
+    """Return bit/s. Written as one decimal number, so that 6.21 Gbits/sec is 6210000000 and nothing beside it."""
+    if unit == "Bytes":
+        return 8 * _float(digits) * _BINARY[prefix]
+    return _float(f"{digits}e{_DECIMAL[prefix]}")
+
+
+@dataclass
+class _Run:
+    """One run as far as it has been read. Holds its summary and counts of its intervals, not its lines."""
+
+    line: int
+    side: Side | None = None
+    version: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    protocol: str | None = None
+    from_start: bool = False
+    """True when the text has the run's first line, so that its last one must be there too."""
+    done: bool = False
+    followed: bool = False
+    """True when other text follows the summary, so that the summary was not cut off."""
+    reverse: bool = False
+    two_ways: bool = False
+    after_intervals: bool = False
+    cpu_local: float | None = None
+    cpu_remote: float | None = None
+    troubles: list[str] = field(default_factory=list)
+    connected: dict[str, re.Match[str]] = field(default_factory=dict)
+    summary: dict[tuple[str, str], dict[str, _Row]] = field(default_factory=dict)
+    """By role and ``sender`` or ``receiver``, then by stream (``SUM`` among them)."""
+    wordless: dict[str, _Row] = field(default_factory=dict)
+    """Summary rows of UDP as versions before 3.2 or so print them: the sender's bytes, the receiver's losses."""
+    interval_streams: dict[tuple[str, str], int] = field(default_factory=dict)
+    interval_seconds: float = 0.0
+    server: _Run | None = None
+    """What the server printed, where the client was asked for it."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.troubles or self.connected or self.summary or self.interval_streams or self.from_start)
+
+    def take_header(self, header: re.Match[str]) -> None:
+        self.two_ways = self.two_ways or header["roles"] is not None
+        self.protocol = "udp" if "Datagrams" in header["more"] else (self.protocol or "tcp")
+        self.after_intervals = bool(self.interval_streams)
+
+    def take_row(self, row: _Row) -> None:
+        self.two_ways = self.two_ways or bool(row.role)
+        if row.datagrams is not None:
+            self.protocol = "udp"
+        if row.who:
+            self.summary.setdefault((row.role, row.who), {})[row.stream] = row
+        elif self.after_intervals and row.datagrams is not None and row.start == 0:
+            self.wordless[row.stream] = row
+        elif row.omitted:
+            self.interval_streams.setdefault((row.role, row.stream), 0)
+        else:
+            key = (row.role, row.stream)
+            self.interval_streams[key] = self.interval_streams.get(key, 0) + 1
+            self.interval_seconds = max(self.interval_seconds, row.seconds)
+
+    def take_stream(self, match: re.Match[str]) -> None:
+        self.connected[match["id"]] = match
 
 
 class TextRecogniser:
-    """Finds iperf3 runs in text."""
+    """Finds iperf3 runs in text, one finding a run, holding one run at a time."""
+
+    def __init__(self) -> None:
+        """Start between runs."""
+        self._run: _Run | None = None
+        self._version: str | None = None
+        self._port: int | None = None
+        self._early: list[str] = []
 
     def feed(self, line: str, number: int) -> Iterable[Finding]:
         """Take the next cleaned line; give back the runs that it completes."""
-        return ()
+        text = line.lstrip()
+        if _TITLE in text and text[:1] != "[":
+            text = text.partition(_TITLE)[2].lstrip()
+        if text[:1] == "[":
+            return self._feed_bracket(text, number)
+        if text[:1] not in _FIRST_CHARACTERS:
+            self._mark_followed(text)
+            return ()
+        return self._feed_words(text, number)
 
     def close(self) -> Iterable[Finding]:
-        """Give back the run that the text ends in."""
+        """Give back the run that the text ends in, if it ends in one."""
+        found = self._finish()
+        if self._early:
+            found = [*found, _orphan(self._early, 1)]
+            self._early = []
+        return found
+
+    def _feed_bracket(self, text: str, number: int) -> list[Finding]:
+        match = _ROW.match(text)
+        if match is not None:
+            return self._take_row(_row(match), number)
+        header = _HEADER.match(text)
+        if header is not None:
+            found = self._finish() if self._is_summarised() else []
+            self._current(number).take_header(header)
+            return found
+        stream = _STREAM.match(text)
+        if stream is not None:
+            found = self._finish() if self._is_summarised() else []
+            self._current(number).take_stream(stream)
+            return found
+        return []
+
+    def _take_row(self, row: _Row, number: int) -> list[Finding]:
+        found = self._finish() if not row.who and not row.datagrams and self._is_summarised() else []
+        self._current(number).take_row(row)
+        return found
+
+    def _is_summarised(self) -> bool:
+        """Tell whether the open run has its summary already: what comes now is another run's."""
+        run = self._run
+        return run is not None and run.server is None and bool(run.summary or run.wordless)
+
+    def _current(self, number: int) -> _Run:
+        """Return the run that takes the next line, begun here if there is none."""
+        if self._run is None or (self._run.troubles and not self._run.from_start and not self._run.connected):
+            self._hand_over_orphan()
+            self._run = _Run(line=number)
+        return self._run.server or self._run
+
+    def _hand_over_orphan(self) -> None:
+        if self._run is not None and self._run.troubles:
+            self._early += self._run.troubles
+            self._run = None
+
+    def _feed_words(self, text: str, number: int) -> list[Finding]:
+        if self._run is not None and self._run.server is not None and not text.startswith(("iperf", "Connecting")):
+            self._take_detail(self._run.server, text)
+            return []
+        if text.startswith(("Connecting to host", "Accepted connection", "Server listening")):
+            return self._open(text, number)
+        if text.startswith("Server output:") and self._run is not None:
+            self._run.server = _Run(line=number, side="server")
+            return []
+        if text.startswith("iperf Done."):
+            return self._take_done()
+        if text.startswith("-----") and self._run is not None and self._run.side == "server":
+            self._run.followed = True
+            return []
+        trouble = _TROUBLE.match(text)
+        if trouble is not None:
+            self._take_trouble(trouble["message"], number)
+            return []
+        version = _VERSION.match(text)
+        if version is not None:
+            found = self._finish() if self._is_summarised() else []
+            self._version = version["version"]
+            return found
+        if self._run is None or not self._take_detail(self._run, text):
+            self._mark_followed(text)
+        return []
+
+    def _open(self, text: str, number: int) -> list[Finding]:
+        connecting, accepted = _CONNECTING.match(text), _ACCEPTED.match(text)
+        listening = _LISTENING.match(text)
+        if listening is not None:
+            found = self._finish(keep_trouble=True)
+            self._port = int(listening["port"])
+            return found
+        if connecting is None and accepted is None:
+            return []
+        found = self._finish(keep_trouble=accepted is not None)
+        self._run = _Run(line=number, version=self._version, from_start=True)
+        if connecting is not None:
+            self._run.side = "client"
+            self._run.parameters = {"address": connecting["address"], "port": int(connecting["port"])}
+            self._version = None
+        else:
+            self._run.side = "server"
+            self._run.parameters = {} if self._port is None else {"port": self._port}
+        return found
+
+    def _take_done(self) -> list[Finding]:
+        if self._run is None:
+            return []
+        self._run.done = True
+        return self._finish()
+
+    def _take_trouble(self, message: str, number: int) -> None:
+        if self._run is None:
+            self._run = _Run(line=number)
+        self._run.troubles.append(message)
+
+    def _mark_followed(self, text: str) -> None:
+        if self._run is not None and text and (self._run.summary or self._run.wordless):
+            self._run.followed = True
+
+    def _take_detail(self, run: _Run, text: str) -> bool:
+        """Take what a run says about itself outside of its table; tell whether the line was such."""
+        if _REVERSE.match(text):
+            run.reverse = True
+            return True
+        starting = _STARTING.match(text)
+        if starting is not None:
+            run.protocol = starting["protocol"].lower()
+            run.parameters |= {name: int(starting[name]) for name in ("parallel", "length", "omit")}
+            name = {"second test": "seconds", "bytes to send": "bytes"}.get(starting["kind"], "blocks")
+            run.parameters[name] = int(starting["amount"])
+            return True
+        cpu = _CPU.match(text)
+        if cpu is not None:
+            run.cpu_local, run.cpu_remote = _float(cpu["local"]), _float(cpu["remote"])
+            return True
+        congestion = _CONGESTION.match(text)
+        if congestion is not None:
+            run.parameters["congestion"] = congestion["name"]
+            return True
+        bitrate = _BITRATE.match(text)
+        if bitrate is not None and int(bitrate["bitrate"]):
+            run.parameters["bitrate"] = int(bitrate["bitrate"])
+        return bitrate is not None or text.startswith(("- - - -", "Test Complete", "Time:", "TCP MSS", "Cookie:"))
+
+    def _finish(self, *, keep_trouble: bool = False) -> list[Finding]:
+        """Close the open run. ``keep_trouble`` keeps an error that stands before the run it belongs to.
+
+        A server's error comes before its first line where standard output was buffered and standard error not.
+        """
+        run, self._run = self._run, None
+        if run is None or run.is_empty:
+            return []
+        if run.troubles and not (run.from_start or run.connected or run.summary or run.interval_streams):
+            if keep_trouble and all(classify_error(message) == "interrupted" for message in run.troubles):
+                self._early += run.troubles
+                return []
+            return [_orphan(run.troubles, run.line)]
+        if run.side == "server" and not run.troubles and self._early:
+            run.troubles, self._early = self._early, []
+        return [judge(_measure(run))]
+
+
+def _orphan(troubles: list[str], line: int) -> Finding:
+    """Return the finding of an error without a run."""
+    message = troubles[0]
+    client = "connect to server" in message or "server is busy" in message
+    problem = Problem(classify_error(message), message)
+    return judge(Measured(side="client" if client else None, problems=(problem,), line=line))
+
+
+def _measure(run: _Run) -> Measured:
+    problems = [Problem(classify_error(message), message) for message in run.troubles[:1]]
+    directions = {role: _direction(run, role) for role in _roles(run)}
+    cut_off = None if problems else _cut_off(run, directions)
+    if cut_off is not None:
+        problems.append(cut_off)
+    forward = next((found for role, found in directions.items() if _is_forward(run, role)), None)
+    backward = next((found for role, found in directions.items() if not _is_forward(run, role)), None)
+    streams = _summary_streams(run)
+    side = _side(run)
+    here, there = run.cpu_local or None, run.cpu_remote or None
+    counts = list(run.interval_streams.values())
+    return Measured(
+        side=side,
+        version=run.version,
+        protocol=run.protocol,
+        parameters=_parameters(run, len(streams), reverse=forward is None and backward is not None),
+        forward=forward,
+        backward=backward,
+        cpu_client=there if side == "server" else here,
+        cpu_server=here if side == "server" else there,
+        streams_seen=len(streams) if run.connected else None,
+        streams_expected=len(run.connected) if run.connected else None,
+        interval_count=max(counts) if counts and run.from_start else None,
+        interval_seconds=run.interval_seconds or None,
+        ended=bool(run.summary or run.wordless),
+        problems=tuple(problems),
+        notes=_server_notes(run),
+        line=run.line,
+    )
+
+
+def _roles(run: _Run) -> list[str]:
+    roles = [role for role, _ in run.summary]
+    return list(dict.fromkeys(roles)) or ([""] if run.wordless else [])
+
+
+def _is_forward(run: _Run, role: str) -> bool:
+    if role:
+        return role in _FORWARD_ROLES
+    return not _is_reverse(run)
+
+
+def _is_reverse(run: _Run) -> bool:
+    """Tell whether the server sends. Its own text does not say so, but only a sender's row has a figure then."""
+    if run.reverse or run.side != "server":
+        return run.reverse
+    sent, received = _total(run, "", "sender"), _total(run, "", "receiver")
+    return sent is not None and sent.transfer > 0 and (received is None or received.transfer == 0)
+
+
+def _total(run: _Run, role: str, who: str) -> _Row | None:
+    """Return the row for all streams, which is the only stream's where there is one; several without are none."""
+    rows = run.summary.get((role, who), {})
+    if "SUM" in rows:
+        return rows["SUM"]
+    return next(iter(rows.values())) if len(rows) == 1 else None
+
+
+def _direction(run: _Run, role: str) -> Direction:
+    if run.wordless and not run.summary:
+        return _wordless_direction(run)
+    sent, received = _total(run, role, "sender"), _total(run, role, "receiver")
+    datagrams = received.datagrams if received is not None and received.transfer > 0 else None
+    if run.server is not None and datagrams is not None and not run.reverse and not role:
+        own = _total(run.server, "", "receiver")
+        datagrams = own.datagrams if own is not None and own.datagrams is not None else datagrams
+    return Direction(
+        sent_bytes=(sent.transfer or None) if sent else None,
+        sent_bps=(sent.rate or None) if sent else None,
+        received_bytes=(received.transfer or None) if received else None,
+        received_bps=(received.rate or None) if received else None,
+        seconds=received.seconds if received else (sent.seconds if sent else None),
+        retransmits=sent.retransmits if sent and sent.transfer and run.protocol != "udp" else None,
+        datagrams=datagrams,
+    )
+
+
+def _wordless_direction(run: _Run) -> Direction:
+    rows = run.wordless
+    row = rows.get("SUM") or (next(iter(rows.values())) if len(rows) == 1 else None)
+    if row is None:
+        return Direction()
+    return Direction(
+        sent_bytes=row.transfer or None,
+        sent_bps=row.rate or None,
+        seconds=row.seconds,
+        datagrams=row.datagrams,
+        received_is_sent=True,
+    )
+
+
+def _summary_streams(run: _Run) -> set[str]:
+    """Return the streams that have their last row: the receiver's, or the sender's on a sending server."""
+    streams: set[str] = set(run.wordless)
+    for (role, who), rows in run.summary.items():
+        if who == "receiver" or role == "TX-S" or (role, "receiver") not in run.summary:
+            streams |= set(rows)
+    return streams - {"SUM"}
+
+
+def _cut_off(run: _Run, directions: dict[str, Direction]) -> Problem | None:
+    """Say whether the output stops before its end, so that a part could pass for the whole."""
+    if not run.summary and not run.wordless:
+        return Problem("truncated", "The output stops before its summary.")
+    if run.side == "client" and run.from_start and not run.done:
+        return Problem("truncated", 'The output has its beginning but not its last line, "iperf Done."')
+    if run.two_ways and len(directions) < 2:
+        return Problem("truncated", "The summary of a run in both directions has one of them only.")
+    if run.wordless and not run.summary and not (run.done or run.followed):
+        return Problem("truncated", "The output stops in its summary.")
+    streams = _summary_streams(run) | {stream for _, stream in run.interval_streams if stream != "SUM"}
+    known = set(run.connected) or streams
+    if len(known) > (2 if run.two_ways else 1) and not _has_sums(run):
+        return Problem("truncated", f"{len(known)} streams ran and the output has no complete [SUM].")
+    certain = run.done or run.followed or run.connected or run.interval_streams or _has_sums(run)
+    if not certain:
+        return Problem("truncated", "The text ends with one stream's row: whether others followed is not shown.")
+    return None
+
+
+def _has_sums(run: _Run) -> bool:
+    if run.wordless and not run.summary:
+        return "SUM" in run.wordless
+    for role in _roles(run):
+        who = "sender" if role == "TX-S" or (role, "receiver") not in run.summary else "receiver"
+        if "SUM" not in run.summary.get((role, who), {}):
+            return False
+    return True
+
+
+def _side(run: _Run) -> Side | None:
+    if run.side is not None:
+        return run.side
+    for role, _ in run.summary:
+        if role:
+            return "client" if role.endswith("C") else "server"
+    both = [(_total(run, "", who)) for who in ("sender", "receiver")]
+    return "client" if all(row is not None and row.transfer > 0 for row in both) else None
+
+
+def _parameters(run: _Run, streams: int, *, reverse: bool) -> dict[str, Any]:
+    shown = dict(run.parameters)
+    if run.protocol:
+        shown.setdefault("protocol", run.protocol)
+    count = len(run.connected) or streams
+    if count:
+        shown.setdefault("parallel", count // 2 if run.two_ways else count)
+    first = next(iter(run.connected.values()), None)
+    if first is not None and run.side == "server":
+        shown.setdefault("address", first["local"])
+        shown["port"] = int(first["local_port"])
+    if run.summary or run.wordless or run.reverse:
+        shown["reverse"] = run.reverse or reverse
+        shown["bidir"] = run.two_ways
+    return shown
+
+
+def _server_notes(run: _Run) -> tuple[str, ...]:
+    if run.server is None:
         return ()
+    told, own = _total(run, "", "receiver"), _total(run.server, "", "receiver")
+    if told is None or own is None or told.datagrams is None or own.datagrams is None:
+        return ()
+    if (told.datagrams.lost, told.datagrams.packets) == (own.datagrams.lost, own.datagrams.packets):
+        return ()
+    return ("client and server count losses differently: loss is the server's own count",)

@@ -114,13 +114,16 @@ def test_the_table_fits_eighty_columns(
     assert "1,895,228" in out
 
 
-SCRIPT = (
-    "import sys; from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import main; sys.exit(main())"
-)
+SCRIPT = """
+import sys
+from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import main
+sys.exit(main())
+"""
 
 
 def run_script(*argv: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([sys.executable, "-c", SCRIPT, *argv], input=stdin, capture_output=True, check=False)
+    command = [sys.executable, "-c", SCRIPT, *argv]
+    return subprocess.run(command, input=stdin, capture_output=True, check=False)
 
 
 def test_standard_input() -> None:

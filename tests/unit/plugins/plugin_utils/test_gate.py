@@ -102,7 +102,7 @@ def test_syscalls_are_related_to_what_was_moved() -> None:
 @pytest.mark.parametrize("side", ["server", "client"])
 def test_a_missing_end_is_a_failed_run(side: str) -> None:
     judgement = spoiled("iperf3_tcp", side, value=None)
-    assert_not_believed(judgement, "failed", "missing_end")
+    assert_not_believed(judgement, "failed", "no_end")
     assert side in judgement.detail
 
 
@@ -134,7 +134,7 @@ def test_a_problem_after_the_client_ran_is_an_invalid_run() -> None:
 def test_an_unknown_problem_is_kept_in_the_sentence() -> None:
     problem = {"reason": "of_a_later_version", "detail": "something"}
     judgement = spoiled("iperf3_tcp", "server", "problem", value=problem)
-    assert_not_believed(judgement, "invalid", "error")
+    assert_not_believed(judgement, "invalid", "tool_error")
     assert "of_a_later_version" in judgement.detail
 
 
@@ -176,7 +176,7 @@ def test_one_lost_datagram_cuts_the_valid_duration() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "reason"), [("parallel", 3, "streams"), ("protocol", "udp", "parameters")]
+    ("name", "value", "reason"), [("parallel", 3, "missing_streams"), ("protocol", "udp", "parameters")]
 )
 def test_other_parameters_than_planned_are_not_believed(name: str, value: Any, reason: str) -> None:
     assert_not_believed(spoiled("iperf3_tcp", "run", "parameters", name, value=value), "invalid", reason)
