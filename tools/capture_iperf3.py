@@ -67,7 +67,9 @@ SCENARIOS = (
     Scenario("udp-server-output", ("-u", "-b", "10M", "-l", "1400", "-t", "2", "--get-server-output")),
     Scenario("stream", ("-t", "2", "--json-stream"), formats=("json",), minimum=(3, 17)),
     Scenario("stream-bidir", ("-t", "2", "--bidir", "--json-stream"), formats=("json",), minimum=(3, 17)),
-    Scenario("stream-full", ("-t", "2", "--json-stream", "--json-stream-full-output"), ("json",), minimum=(3, 20)),
+    Scenario(
+        "stream-full", ("-t", "2", "--json-stream", "--json-stream-full-output"), ("json",), minimum=(3, 20)
+    ),
 )
 
 
@@ -97,7 +99,15 @@ def main() -> int:
     if not options.inside:
         for release in options.only:
             _make_root(roots / release, release)
-        inside = ["unshare", "--net", "--uts", "--mount", sys.executable, str(Path(__file__).resolve()), *sys.argv[1:]]
+        inside = [
+            "unshare",
+            "--net",
+            "--uts",
+            "--mount",
+            sys.executable,
+            str(Path(__file__).resolve()),
+            *sys.argv[1:],
+        ]
         return subprocess.run([*inside, "--inside"], check=False).returncode
     subprocess.run(["hostname", "lab"], check=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
@@ -110,7 +120,9 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--roots", required=True, help="folder for the releases, outside of the repository")
     parser.add_argument("--only", action="append", choices=RELEASES, help="these releases instead of all")
     parser.add_argument("--scenario", action="append", help="these scenarios instead of all")
@@ -221,7 +233,9 @@ def _client(build: Build, kind: str, path: Path, *more: str, address: str = "127
 
 def _pair(client: Build, server: Build, scenario: Scenario, kind: str, folder: Path) -> None:
     far = _server(server, kind, folder / f"{scenario.name}.server", "-1")
-    _client(client, kind, folder / f"{scenario.name}.client", *scenario.client, address=scenario.address).stop()
+    _client(
+        client, kind, folder / f"{scenario.name}.client", *scenario.client, address=scenario.address
+    ).stop()
     far.stop()
 
 
@@ -274,6 +288,19 @@ def _log(build: Build, kind: str, folder: Path) -> None:
     server.stop(signal.SIGINT)
 
 
+def _stream_faults(build: Build, kind: str, folder: Path) -> None:
+    """Events of a run that never begins and of one that is broken off."""
+    if kind != "json" or not build.can(_STREAM):
+        return
+    _client(build, kind, folder / "stream-refused.client", *_STREAM.client).stop()
+    server = _server(build, kind, folder / "stream-interrupted.server", "-1", "--json-stream")
+    client = _client(build, kind, folder / "stream-interrupted.client", "-t", "10", "-b", "10M", "--json-stream")
+    time.sleep(2.5)
+    client.stop(signal.SIGINT)
+    server.stop()
+
+
+_STREAM = next(scenario for scenario in SCENARIOS if scenario.name == "stream")
 _FAULTS = {
     "refused": _refused,
     "busy": _busy,
@@ -281,6 +308,7 @@ _FAULTS = {
     "server-stopped": _server_stopped,
     "probed": _probed,
     "log": _log,
+    "stream-faults": _stream_faults,
 }
 
 

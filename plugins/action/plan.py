@@ -9,10 +9,14 @@ from pathlib import Path
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import PlanError, estimated_seconds, make_plan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_or_create
+from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import (
+    PlanError,
+    estimated_seconds,
+    make_plan,
+    remaining,
+)
+from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_or_create, store_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records import completed
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import remaining
 from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import ports_to_watch, step_tasks
 from ansible_collections.pairbench.lab.plugins.plugin_utils.settings import settings_from
 from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import render_plan
@@ -64,9 +68,10 @@ class ActionModule(ActionBase):
             create,
             blocks=bench["pairbench_blocks"],
             seed=bench["pairbench_seed"],
-            write=not self._task.check_mode,
         )
         _require_forks(plan, task_vars["ansible_forks"])
+        if created and not self._task.check_mode:
+            store_plan(sweep_dir, plan)
         steps = remaining(plan, completed(sweep_dir))
         if self._task.check_mode:
             self._display.display(render_plan(plan, steps))

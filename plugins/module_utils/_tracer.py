@@ -24,15 +24,17 @@ PROBES = {
     "tracepoint:raw_syscalls:sys_enter": "args->id",
 }
 COUNT_SCRIPT = "%(probe)s /pid == cpid/ { @calls[comm, %(id)s] = count(); }\n"
+# The number is kept from the entry: on the way out of rt_sigreturn the kernel shows -1.
 TIME_SCRIPT = """tracepoint:raw_syscalls:sys_enter /pid == cpid/ {
   @calls[comm, args->id] = count();
+  @call[tid] = args->id;
   @entered[tid] = nsecs;
 }
 tracepoint:raw_syscalls:sys_exit /@entered[tid]/ {
-  @time[comm, args->id] = sum(nsecs - @entered[tid]);
+  @time[comm, @call[tid]] = sum(nsecs - @entered[tid]);
   delete(@entered[tid]);
 }
-END { clear(@entered); }
+END { clear(@entered); clear(@call); }
 """
 TIME_PROBE = "tracepoint:raw_syscalls:sys_enter"
 MAP_KEYS = "16384"

@@ -57,26 +57,18 @@ def load_or_create(
     *,
     blocks: int,
     seed: int,
-    write: bool,
 ) -> tuple[Plan, bool]:
-    """The plan of a sweep, stored or new, and whether it was (or would be) written.
+    """The plan of a sweep, stored or new, and whether it has to be stored.
 
     ``create(seed, blocks)`` makes a plan. A stored plan keeps its seed; it grows when more blocks are asked for and
     otherwise stays. Raises PlanError when anything else differs from what the stored plan was made from.
     """
     if not (sweep_dir / PLAN_FILE).exists():
-        plan = create(seed or secrets.randbelow(LARGEST_SEED) + 1, blocks)
-        if write:
-            store_plan(sweep_dir, plan)
-        return plan, True
+        return create(seed or secrets.randbelow(LARGEST_SEED) + 1, blocks), True
     stored = load_plan(sweep_dir)
     wanted = create(stored.seed, max(blocks, stored.blocks))
     _require_same(sweep_dir, stored, wanted, seed)
-    if wanted.blocks == stored.blocks:
-        return stored, False
-    if write:
-        store_plan(sweep_dir, wanted)
-    return wanted, True
+    return (stored, False) if wanted.blocks == stored.blocks else (wanted, True)
 
 
 def _require_same(sweep_dir: Path, stored: Plan, wanted: Plan, seed: int) -> None:

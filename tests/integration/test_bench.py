@@ -193,8 +193,7 @@ def test_a_taken_port_is_named(bench: Bench) -> None:
 
 def test_no_root_is_named(bench: Bench) -> None:
     bench.hosts["two"] |= {"ansible_become": True, "ansible_become_method": "ansible.builtin.su",
-                           "ansible_become_user": "nobody", "ansible_become_flags": "-s /bin/sh -c"}
-    bench.variables["ansible_become_allow_same_user"] = True
+                           "ansible_become_user": "nobody", "ansible_become_flags": "-s /bin/sh"}
     done = bench.run()
     assert done.returncode != 0
     assert "two: no root" in words(done.stdout + done.stderr)

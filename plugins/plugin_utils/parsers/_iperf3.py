@@ -22,6 +22,7 @@ ABSOLUTE_TOLERANCE_SECONDS = 0.2
 _PACKET_TOLERANCE = 0.02
 _PACKET_TOLERANCE_COUNT = 64
 _OMIT_LOSS_MENDED = (3, 14)
+_RECEIVERS_METRICS = frozenset({"loss", "jitter", "packets_per_second"})
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,9 @@ def _first_problem(run: Measured) -> tuple[Status, Problem] | None:
     if not run.ended:
         return "failed", Problem("truncated", "The output stops before its summary: run it again.")
     if not directions:
-        return "failed", Problem("no_data", "The output has an end but no figures in it; see the tool's errors.")
+        return "failed", Problem(
+            "no_data", "The output has an end but no figures in it; see the tool's errors."
+        )
     for check in (_no_data, _wrong_length, _missing_streams, _implausible_intervals):
         found = check(run)
         if found is not None:
@@ -202,10 +205,18 @@ def _wrong_length(run: Measured) -> Problem | None:
     for _, direction in _named_directions(run):
         if asked and direction.seconds is not None:
             if direction.seconds < asked - _tolerance(asked):
-                return Problem("short_run", f"It measured {direction.seconds:g} s of the {asked:g} s asked for.")
+                return Problem(
+                    "short_run", f"It measured {direction.seconds:g} s of the {asked:g} s asked for."
+                )
             if direction.seconds > asked + _tolerance(asked):
-                return Problem("long_run", f"It measured {direction.seconds:g} s, more than the {asked:g} s asked for.")
-        if amount and direction.sent_bytes is not None and direction.sent_bytes < amount * (1 - RELATIVE_TOLERANCE):
+                return Problem(
+                    "long_run", f"It measured {direction.seconds:g} s, more than the {asked:g} s asked for."
+                )
+        if (
+            amount
+            and direction.sent_bytes is not None
+            and direction.sent_bytes < amount * (1 - RELATIVE_TOLERANCE)
+        ):
             return Problem("short_run", f"It sent {direction.sent_bytes:g} B of the {amount:g} B asked for.")
     return None
 
@@ -213,7 +224,9 @@ def _wrong_length(run: Measured) -> Problem | None:
 def _missing_streams(run: Measured) -> Problem | None:
     if run.streams_seen is None or run.streams_expected is None or run.streams_seen == run.streams_expected:
         return None
-    return Problem("missing_streams", f"{run.streams_expected} streams were asked for, {run.streams_seen} reported.")
+    return Problem(
+        "missing_streams", f"{run.streams_expected} streams were asked for, {run.streams_seen} reported."
+    )
 
 
 def _implausible_intervals(run: Measured) -> Problem | None:
@@ -229,7 +242,9 @@ def _implausible_intervals(run: Measured) -> Problem | None:
     return None
 
 
-def _with_directions(run: Measured, change: Callable[[Measured, Direction], tuple[Direction, str]]) -> Measured:
+def _with_directions(
+    run: Measured, change: Callable[[Measured, Direction], tuple[Direction, str]]
+) -> Measured:
     """Return ``run`` with ``change`` made to each direction, and the note that each change brings."""
     for name in ("forward", "backward"):
         direction: Direction | None = getattr(run, name)
@@ -259,7 +274,10 @@ def _derive_throughput(run: Measured, direction: Direction) -> tuple[Direction, 
         return direction, ""
     received = arrived * length
     derived = replace(direction, received_bytes=received, received_bps=8 * received / direction.seconds)
-    return derived, "throughput_received is the receiver's packets times their length: this version prints no bytes"
+    return (
+        derived,
+        "throughput_received is the receiver's packets times their length: this version prints no bytes",
+    )
 
 
 def _drop_untrusted_loss(run: Measured, direction: Direction) -> tuple[Direction, str]:
@@ -329,3 +347,23 @@ def _direction_samples(direction: Direction, suffix: str) -> list[Sample]:
     if counts.jitter_ms is not None:
         found.append(Sample(f"jitter{suffix}", "us", 1000 * counts.jitter_ms))
     return found
+
+
+def reconcile(client: Finding, server: Finding) -> Finding:
+    """Return the client's finding with the server's own account of the datagrams it received.
+
+    For the two ends' findings of one UDP run towards the server. The server counts what arrives; a client of another
+    version may tell it wrongly, or leave it out.
+    """
+    own = {sample.metric: sample for sample in server.samples if sample.metric in _RECEIVERS_METRICS}
+    towards_server = (
+        client.mode in ("udp", "udp-bidir") and client.side == "client" and server.side == "server"
+    )
+    if not towards_server or server.status != "valid" or "loss" not in own:
+        return client
+    kept = tuple(sample for sample in client.samples if sample.metric not in own)
+    told = {sample.metric: sample for sample in client.samples}.get("loss")
+    notes = tuple(note for note in client.notes if not note.startswith("loss is left out"))
+    if told is None or told.value != own["loss"].value:
+        notes = (*notes, "loss is the server's own count: the client's differs or is missing")
+    return replace(client, samples=(*kept, *own.values()), notes=notes)

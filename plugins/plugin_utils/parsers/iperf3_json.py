@@ -20,6 +20,7 @@ from typing import Any
 from ..model import JsonObject, Side
 from ._iperf3 import Datagrams, Direction, Measured, Problem, classify_error, judge
 from .finding import Finding
+from .iperf3_text import receivers_datagrams
 
 REVERSE_SUFFIX = "_bidir_reverse"
 
@@ -76,6 +77,8 @@ def _load(text: str) -> Loaded:
     for number, line in enumerate(text.splitlines(), start=1):
         found += scanner.feed(line, number)
     found += scanner.close()
+    runs = [one for one in found if not _is_idle_server(one.document)]
+    found = runs or found
     complete = [one for one in found if not one.problems]
     if len(complete) > 1:
         problem = Problem("malformed", f"{len(complete)} documents were found where one run writes one.")
@@ -104,15 +107,25 @@ class JsonRecogniser:
     def __init__(self) -> None:
         """Start between documents."""
         self._scanner = _Scanner(strict=True)
+        self._found_any = False
 
     def feed(self, line: str, number: int) -> Iterable[Finding]:
         """Take the next cleaned line; give back the runs that it completes."""
         found = self._scanner.feed(line, number)
-        return [judge(measure(loaded)) for loaded in found] if found else ()
+        return self._judged(found) if found else ()
 
     def close(self) -> Iterable[Finding]:
         """Give back the run that the text ends in, if it ends in one."""
-        return [judge(measure(loaded)) for loaded in self._scanner.close()]
+        return self._judged(self._scanner.close())
+
+    def _judged(self, found: list[Loaded]) -> list[Finding]:
+        """Judge documents; a server's that was stopped between runs is none of its runs."""
+        findings = []
+        for loaded in found:
+            if not (self._found_any and _is_idle_server(loaded.document)):
+                findings.append(judge(measure(loaded)))
+            self._found_any = True
+        return findings
 
 
 @dataclass
@@ -209,8 +222,11 @@ class _Scanner:
             return self._take_event(document, loaded)
         if self.strict and not _is_ours(document):
             return []
-        # --json-stream-full-output repeats the run as one document: that one is whole, the events are dropped.
-        if self._streamed is not None and self._streamed.is_same_run(document) and not loaded.problems:
+        # --json-stream-full-output repeats the run as one document: the whole one of the two is taken.
+        if self._streamed is not None and self._streamed.is_same_run(document):
+            if loaded.problems and self._streamed.has_end:
+                return []
+            loaded = replace(loaded, line=self._streamed.line)
             self._streamed = None
         return [*self._end_stream(), loaded]
 
@@ -246,6 +262,11 @@ class _Streamed:
         else:
             self._document[name] = data
 
+    @property
+    def has_end(self) -> bool:
+        """Tell whether the closing event has come."""
+        return "end" in self._document
+
     def is_same_run(self, document: JsonObject) -> bool:
         """Tell whether ``document`` is this run written once more."""
         mine, other = _dict(self._document.get("start")), _dict(document.get("start"))
@@ -261,6 +282,15 @@ class _Streamed:
 
 def _is_event(document: JsonObject) -> bool:
     return document.get("event") in _EVENTS
+
+
+def _is_idle_server(document: JsonObject | None) -> bool:
+    """Tell whether this is what a server writes when it is stopped while it waits for a client."""
+    start, error = _dict((document or {}).get("start")), (document or {}).get("error")
+    stopped = (
+        isinstance(error, str) and "the server has terminated" in error and error.startswith("interrupt")
+    )
+    return stopped and not start.get("connected") and "accepted_connection" not in start
 
 
 def _is_ours(document: JsonObject) -> bool:
@@ -281,11 +311,17 @@ def _read(text: str, line: int) -> Loaded:
     except ValueError:
         doubled.clear()
         try:
-            document = json.loads(_BARE_NAN.sub(lambda found: found[1] or "null", text), object_pairs_hook=pairs)
+            document = json.loads(
+                _BARE_NAN.sub(lambda found: found[1] or "null", text), object_pairs_hook=pairs
+            )
         except (ValueError, RecursionError) as error:
-            return Loaded(_salvage(text), (Problem("malformed", f"The document is not JSON: {error}."),), (), line)
+            return Loaded(
+                _salvage(text), (Problem("malformed", f"The document is not JSON: {error}."),), (), line
+            )
     except RecursionError:
-        return Loaded(None, (Problem("malformed", "The document is nested too deeply to be iperf3's."),), (), line)
+        return Loaded(
+            None, (Problem("malformed", "The document is nested too deeply to be iperf3's."),), (), line
+        )
     problems = tuple(
         Problem("duplicate_keys", f'The key "{key}" is written twice and no rule says which one counts.')
         for key in sorted(set(doubled))
@@ -294,7 +330,9 @@ def _read(text: str, line: int) -> Loaded:
 
 
 def _read_cut_off(text: str, line: int) -> Loaded:
-    return Loaded(_salvage(text), (Problem("truncated", "The JSON document stops before its end."),), (), line)
+    return Loaded(
+        _salvage(text), (Problem("truncated", "The JSON document stops before its end."),), (), line
+    )
 
 
 def _merge(items: list[tuple[str, Any]], doubled: list[str]) -> JsonObject:
@@ -303,7 +341,11 @@ def _merge(items: list[tuple[str, Any]], doubled: list[str]) -> JsonObject:
     for key, value in items:
         if key not in merged or key in _HARMLESS_DUPLICATES or merged[key] == value:
             merged[key] = value
-        elif key.startswith("sum") and _are_both_directions(merged[key], value) and key + REVERSE_SUFFIX not in merged:
+        elif (
+            key.startswith("sum")
+            and _are_both_directions(merged[key], value)
+            and key + REVERSE_SUFFIX not in merged
+        ):
             merged[key + REVERSE_SUFFIX] = value
         else:
             doubled.append(key)
@@ -380,7 +422,9 @@ def _with_directions(run: Measured, document: JsonObject, end: JsonObject, test:
     return replace(run, forward=primary, backward=second)
 
 
-def _direction(end: JsonObject, suffix: str, side: Side | None, *, forward: bool, udp: bool) -> Direction | None:
+def _direction(
+    end: JsonObject, suffix: str, side: Side | None, *, forward: bool, udp: bool
+) -> Direction | None:
     sent, received = _dict(end.get(f"sum_sent{suffix}")), _dict(end.get(f"sum_received{suffix}"))
     receiver_is_local = (side == "server") if forward else (side == "client")
     sender_is_local = side is not None and not receiver_is_local
@@ -427,15 +471,21 @@ def _receivers_own(
     direction: Direction, document: JsonObject, version: str | None, reverse: bool
 ) -> tuple[Direction, str]:
     """Prefer what the receiving server printed itself to what it told the client, where both are here."""
-    server = _dict(document.get("server_output_json"))
-    if not server or reverse:
+    if reverse or direction.datagrams is None:
         return direction, ""
+    server, text = _dict(document.get("server_output_json")), document.get("server_output_text")
     end = _dict(server.get("end"))
     own = _datagrams(_dict(end.get("sum_received")) or _dict(end.get("sum")))
+    if own is None and isinstance(text, str):
+        own = receivers_datagrams(text)
     if own is None:
         return direction, ""
-    theirs = _version(_dict(server.get("start")))
-    note = "" if theirs == version else f"client {version} and server {theirs} differ: loss is the server's own count"
+    if (own.lost, own.packets) == (direction.datagrams.lost, direction.datagrams.packets):
+        return direction, ""
+    theirs = _version(_dict(server.get("start"))) or "unknown"
+    note = (
+        f"client ({version}) and server ({theirs}) count losses differently: loss is the server's own count"
+    )
     return replace(direction, datagrams=own), note
 
 

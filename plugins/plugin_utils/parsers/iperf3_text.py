@@ -40,8 +40,11 @@ _STARTING = re.compile(
 _CPU = re.compile(r"CPU Utilization: local/\w+ (?P<local>[\d.]+)% .*remote/\w+ (?P<remote>[\d.]+)%")
 _CONGESTION = re.compile(r"(?:snd|rcv)_tcp_congestion (?P<name>\S+)")
 _BITRATE = re.compile(r"Target Bitrate: (?P<bitrate>\d+)")
-_TROUBLE = re.compile(r"iperf3?: (?P<message>(?:error|interrupt) - .*|the (?:client|server) has terminated.*)")
+_TROUBLE = re.compile(
+    r"iperf3?: (?P<message>(?:error|interrupt) - .*|the (?:client|server) has terminated.*)"
+)
 _TITLE = ":  "
+_SERVER_STOPPED = "interrupt - the server"
 _FIRST_CHARACTERS = frozenset("[CASRTiFsr-")
 
 _BINARY = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -91,7 +94,9 @@ def _row(match: re.Match[str]) -> _Row:
 
 
 def _datagrams(loss: re.Match[str]) -> Datagrams:
-    return Datagrams(lost=float(loss["lost"]), packets=float(loss["packets"]), jitter_ms=_float(loss["jitter"]))
+    return Datagrams(
+        lost=float(loss["lost"]), packets=float(loss["packets"]), jitter_ms=_float(loss["jitter"])
+    )
 
 
 def _float(digits: str) -> float:
@@ -106,6 +111,14 @@ def _rate(digits: str, prefix: str, unit: str) -> float:
     if unit == "Bytes":
         return 8 * _float(digits) * _BINARY[prefix]
     return _float(f"{digits}e{_DECIMAL[prefix]}")
+
+
+def receivers_datagrams(text: str) -> Datagrams | None:
+    """Return the packet counts that the receiver printed in the summary of ``text``, if it has them for all streams."""
+    rows = [_row(match) for line in text.splitlines() if (match := _ROW.match(line)) is not None]
+    received = {row.stream: row for row in rows if row.who == "receiver"}
+    row = received.get("SUM") or (next(iter(received.values())) if len(received) == 1 else None)
+    return row.datagrams if row is not None else None
 
 
 @dataclass
@@ -135,12 +148,18 @@ class _Run:
     """Summary rows of UDP as versions before 3.2 or so print them: the sender's bytes, the receiver's losses."""
     interval_streams: dict[tuple[str, str], int] = field(default_factory=dict)
     interval_seconds: float = 0.0
+    omitted_seconds: float = 0.0
+    last_start: dict[tuple[str, str], float] = field(default_factory=dict)
+    repeats: bool = False
+    """True when an interval is printed twice, which iperf3 does when the other end breaks the test off."""
     server: _Run | None = None
     """What the server printed, where the client was asked for it."""
 
     @property
     def is_empty(self) -> bool:
-        return not (self.troubles or self.connected or self.summary or self.interval_streams or self.from_start)
+        return not (
+            self.troubles or self.connected or self.summary or self.interval_streams or self.from_start
+        )
 
     def take_header(self, header: re.Match[str]) -> None:
         self.two_ways = self.two_ways or header["roles"] is not None
@@ -155,12 +174,21 @@ class _Run:
             self.summary.setdefault((row.role, row.who), {})[row.stream] = row
         elif self.after_intervals and row.datagrams is not None and row.start == 0:
             self.wordless[row.stream] = row
-        elif row.omitted:
-            self.interval_streams.setdefault((row.role, row.stream), 0)
         else:
-            key = (row.role, row.stream)
-            self.interval_streams[key] = self.interval_streams.get(key, 0) + 1
-            self.interval_seconds = max(self.interval_seconds, row.seconds)
+            self._take_interval(row)
+
+    def _take_interval(self, row: _Row) -> None:
+        key = (row.role, row.stream)
+        count = self.interval_streams.setdefault(key, 0)
+        if row.omitted:
+            self.omitted_seconds = max(self.omitted_seconds, row.end)
+            return
+        self.repeats = self.repeats or (
+            count > 0 and row.seconds > 0.1 and self.last_start.get(key) == row.start
+        )
+        self.last_start[key] = row.start
+        self.interval_streams[key] = count + 1
+        self.interval_seconds = max(self.interval_seconds, row.seconds)
 
     def take_stream(self, match: re.Match[str]) -> None:
         self.connected[match["id"]] = match
@@ -175,6 +203,7 @@ class TextRecogniser:
         self._version: str | None = None
         self._port: int | None = None
         self._early: list[str] = []
+        self._found_any = False
 
     def feed(self, line: str, number: int) -> Iterable[Finding]:
         """Take the next cleaned line; give back the runs that it completes."""
@@ -191,9 +220,9 @@ class TextRecogniser:
     def close(self) -> Iterable[Finding]:
         """Give back the run that the text ends in, if it ends in one."""
         found = self._finish()
-        if self._early:
+        if self._early and not self._found_any:
             found = [*found, _orphan(self._early, 1)]
-            self._early = []
+        self._early = []
         return found
 
     def _feed_bracket(self, text: str, number: int) -> list[Finding]:
@@ -235,7 +264,11 @@ class TextRecogniser:
             self._run = None
 
     def _feed_words(self, text: str, number: int) -> list[Finding]:
-        if self._run is not None and self._run.server is not None and not text.startswith(("iperf", "Connecting")):
+        if (
+            self._run is not None
+            and self._run.server is not None
+            and not text.startswith(("iperf", "Connecting"))
+        ):
             self._take_detail(self._run.server, text)
             return []
         if text.startswith(("Connecting to host", "Accepted connection", "Server listening")):
@@ -265,12 +298,13 @@ class TextRecogniser:
         connecting, accepted = _CONNECTING.match(text), _ACCEPTED.match(text)
         listening = _LISTENING.match(text)
         if listening is not None:
-            found = self._finish(keep_trouble=True)
+            self._forget_idle_stop()
+            found = self._finish(keep_trouble=True, listening=True)
             self._port = int(listening["port"])
             return found
         if connecting is None and accepted is None:
             return []
-        found = self._finish(keep_trouble=accepted is not None)
+        found = self._finish(keep_trouble=True)
         self._run = _Run(line=number, version=self._version, from_start=True)
         if connecting is not None:
             self._run.side = "client"
@@ -280,6 +314,14 @@ class TextRecogniser:
             self._run.side = "server"
             self._run.parameters = {} if self._port is None else {"port": self._port}
         return found
+
+    def _forget_idle_stop(self) -> None:
+        """Take the server's own stop from a run after which it listened again: that run was over by then."""
+        run = self._run
+        if run is not None and run.summary:
+            run.troubles = [
+                message for message in run.troubles if not message.startswith(_SERVER_STOPPED)
+            ]
 
     def _take_done(self) -> list[Finding]:
         if self._run is None:
@@ -319,24 +361,44 @@ class TextRecogniser:
         bitrate = _BITRATE.match(text)
         if bitrate is not None and int(bitrate["bitrate"]):
             run.parameters["bitrate"] = int(bitrate["bitrate"])
-        return bitrate is not None or text.startswith(("- - - -", "Test Complete", "Time:", "TCP MSS", "Cookie:"))
+        return bitrate is not None or text.startswith(
+            ("- - - -", "Test Complete", "Time:", "TCP MSS", "Cookie:")
+        )
 
-    def _finish(self, *, keep_trouble: bool = False) -> list[Finding]:
+    def _finish(self, *, keep_trouble: bool = False, listening: bool = False) -> list[Finding]:
         """Close the open run. ``keep_trouble`` keeps an error that stands before the run it belongs to.
 
         A server's error comes before its first line where standard output was buffered and standard error not.
+        ``listening``: the server went on, so the run was not ended by a stop of the server.
         """
         run, self._run = self._run, None
         if run is None or run.is_empty:
             return []
         if run.troubles and not (run.from_start or run.connected or run.summary or run.interval_streams):
-            if keep_trouble and all(classify_error(message) == "interrupted" for message in run.troubles):
+            if keep_trouble and all(_speaker(message) is not None for message in run.troubles):
                 self._early += run.troubles
                 return []
+            if self._found_any and all(
+                message.startswith(_SERVER_STOPPED) for message in run.troubles
+            ):
+                return []  # a server stopped between runs is none of them
             return [_orphan(run.troubles, run.line)]
-        if run.side == "server" and not run.troubles and self._early:
-            run.troubles, self._early = self._early, []
+        if not run.troubles and not run.done:
+            mine = [message for message in self._early if _speaker(message) == run.side]
+            mine = [message for message in mine if not (listening and message.startswith(_SERVER_STOPPED))]
+            self._early = [message for message in self._early if message not in mine]
+            run.troubles = mine
+        self._found_any = True
         return [judge(_measure(run))]
+
+
+def _speaker(message: str) -> Side | None:
+    """Return which end prints this message about the end of a test, if it is one."""
+    if message.startswith(("interrupt - the client", "error - the server has terminated")):
+        return "client"
+    if message.startswith((_SERVER_STOPPED, "the client has terminated")):
+        return "server"
+    return None
 
 
 def _orphan(troubles: list[str], line: int) -> Finding:
@@ -344,7 +406,8 @@ def _orphan(troubles: list[str], line: int) -> Finding:
     message = troubles[0]
     client = "connect to server" in message or "server is busy" in message
     problem = Problem(classify_error(message), message)
-    return judge(Measured(side="client" if client else None, problems=(problem,), line=line))
+    side: Side | None = "client" if client else _speaker(message)
+    return judge(Measured(side=side, problems=(problem,), line=line))
 
 
 def _measure(run: _Run) -> Measured:
@@ -450,6 +513,8 @@ def _summary_streams(run: _Run) -> set[str]:
 
 def _cut_off(run: _Run, directions: dict[str, Direction]) -> Problem | None:
     """Say whether the output stops before its end, so that a part could pass for the whole."""
+    if run.repeats:
+        return Problem("interrupted", "An interval is printed twice: the other end broke the test off.")
     if not run.summary and not run.wordless:
         return Problem("truncated", "The output stops before its summary.")
     if run.side == "client" and run.from_start and not run.done:
@@ -464,7 +529,9 @@ def _cut_off(run: _Run, directions: dict[str, Direction]) -> Problem | None:
         return Problem("truncated", f"{len(known)} streams ran and the output has no complete [SUM].")
     certain = run.done or run.followed or run.connected or run.interval_streams or _has_sums(run)
     if not certain:
-        return Problem("truncated", "The text ends with one stream's row: whether others followed is not shown.")
+        return Problem(
+            "truncated", "The text ends with one stream's row: whether others followed is not shown."
+        )
     return None
 
 
@@ -499,6 +566,8 @@ def _parameters(run: _Run, streams: int, *, reverse: bool) -> dict[str, Any]:
     if first is not None and run.side == "server":
         shown.setdefault("address", first["local"])
         shown["port"] = int(first["local_port"])
+    if run.omitted_seconds:
+        shown.setdefault("omit", round(run.omitted_seconds))
     if run.summary or run.wordless or run.reverse:
         shown["reverse"] = run.reverse or reverse
         shown["bidir"] = run.two_ways
