@@ -39,9 +39,14 @@ def _found(lines: Iterable[str]) -> Iterator[Finding]:
         SockperfRecogniser(),
         BpftraceRecogniser(),
     )
+    feeds = [recogniser.feed for recogniser in recognisers]
     for number, raw in enumerate(lines, 1):
         line = clean(raw)
-        for recogniser in recognisers:
-            yield from recogniser.feed(line, number)
+        if not line or line.isspace():
+            continue
+        for feed in feeds:
+            found = feed(line, number)
+            if found:
+                yield from found
     for recogniser in recognisers:
         yield from recogniser.close()
