@@ -207,6 +207,8 @@ class SockperfRecogniser:
 
     def feed(self, line: str, number: int) -> Iterable[Finding]:
         """Take the next line; a new start or a second total ends the run before it."""
+        if line[:1] in ("@", "{"):
+            return ()  # the tracer's lines name sockperf as a thread
         if self._run is None and not any(mark in line for mark in MARKS):
             return ()
         ours = PREFIX.match(line)
