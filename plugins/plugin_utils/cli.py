@@ -111,6 +111,8 @@ def _parse(arguments: argparse.Namespace) -> int:
                     seen = True
                     statuses.add(finding.status)
                     show.add(name, finding)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             unreadable = True
             print(f"pairbench: cannot read {name}: {error.strerror or error}.", file=sys.stderr)

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from .benchmarks import BENCHMARKS
@@ -154,7 +155,7 @@ def _items(block: _Block) -> Iterator[Command | _Output]:
     commands = {index: command for index, line in enumerate(block.lines) if (command := read_command(line))}
     findings = {finding.line - 1: finding for finding in scan(block.lines)}
     starts = sorted({*commands, *findings})
-    for start, end in zip(starts, [*starts[1:], len(block.lines)], strict=True):
+    for start, end in pairwise([*starts, len(block.lines)]):
         if start in commands:
             yield commands[start]
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Iterator
 
 from .bpftrace_output import BpftraceRecogniser
@@ -11,18 +12,41 @@ from .iperf3_text import TextRecogniser
 from .lines import clean
 from .sockperf_text import SockperfRecogniser
 
+HELD_FINDINGS = 256
+"""Findings kept back to put them in order: one that begins early may be complete only after many others."""
+
 
 def scan(lines: Iterable[str]) -> Iterator[Finding]:
-    """Yield the findings of a text in the order in which they become complete."""
+    """Yield the findings of a text in the order of their first lines.
+
+    Memory is bounded by one run's output a tool and by `HELD_FINDINGS`. A finding that begins before, and is
+    complete after, more than that many others comes late.
+    """
+    held: list[tuple[int, int, Finding]] = []
+    for count, finding in enumerate(_found(lines)):
+        heapq.heappush(held, (finding.line, count, finding))
+        if len(held) > HELD_FINDINGS:
+            yield heapq.heappop(held)[2]
+    while held:
+        yield heapq.heappop(held)[2]
+
+
+def _found(lines: Iterable[str]) -> Iterator[Finding]:
+    """The findings in the order in which they become complete."""
     recognisers: tuple[Recogniser, ...] = (
         JsonRecogniser(),
         TextRecogniser(),
         SockperfRecogniser(),
         BpftraceRecogniser(),
     )
+    feeds = [recogniser.feed for recogniser in recognisers]
     for number, raw in enumerate(lines, 1):
         line = clean(raw)
-        for recogniser in recognisers:
-            yield from recogniser.feed(line, number)
+        if not line or line.isspace():
+            continue
+        for feed in feeds:
+            found = feed(line, number)
+            if found:
+                yield from found
     for recogniser in recognisers:
         yield from recogniser.close()

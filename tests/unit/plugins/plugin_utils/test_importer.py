@@ -135,8 +135,9 @@ def test_what_the_notes_do_not_say_is_null(seed: ImportedSweep) -> None:
     assert json.loads(json.dumps(seed.records)) == list(seed.records)
 
 
-OUTPUT = NOTES.read_text(encoding="utf-8").split("```\n")[1]
-SOCKPERF_OUTPUT = NOTES.read_text(encoding="utf-8").split("```\n")[7]
+FENCES = [part.removeprefix("\n") for part in NOTES.read_text(encoding="utf-8").split("```")]
+OUTPUT = next(part for part in FENCES if "[SUM]" in part)
+SOCKPERF_OUTPUT = next(part for part in FENCES if "[Total Run]" in part)
 
 
 def test_commands_and_output_in_one_fence_and_repeats() -> None:
