@@ -24,7 +24,7 @@ COUNTS = re.compile(r"# dropped messages = (\d+); # duplicated messages = (\d+);
 SUMMARY = re.compile(r"Summary: (Latency|Round trip) is ([\d.]+) usec")
 OBSERVATIONS = re.compile(r"Total (\d+) observations")
 PERCENTILE = re.compile(r"---> percentile +([\d.]+) *= *([\d.]+)")
-EXTREME = re.compile(r"---> <(MAX|MIN)> observation *= *([\d.]+)")
+EXTREME = re.compile(r"---> <(MAX|MIN)> observation *= *(\d+\.\d{3})\s*$")  # always three decimals: fewer are cut off
 SERVER_TOTAL = re.compile(r"Total (\d+) messages? received and handled")
 VERSION = re.compile(r"== version #?(\S+) ==|sockperf, version (\S+)")
 THROUGHPUT_SENT = re.compile(r"Total of (\d+) messages sent in ([\d.]+) sec")
