@@ -29,10 +29,10 @@ HEADLINES = (
     ("rtt_p99", "round trip p99"),
     ("rtt_p99.9", "round trip p99.9"),
     ("message_rate", "message rate"),
-    ("syscalls_per_gib_server", "system calls per GiB, server"),
-    ("syscalls_per_gib_client", "system calls per GiB, client"),
-    ("syscalls_per_message_server", "system calls per message, server"),
-    ("syscalls_per_message_client", "system calls per message, client"),
+    ("syscalls_per_gib_server", "calls per GiB, server"),
+    ("syscalls_per_gib_client", "calls per GiB, client"),
+    ("syscalls_per_message_server", "calls per message, server"),
+    ("syscalls_per_message_client", "calls per message, client"),
 )
 SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 GroupKey = tuple[str, str, str, str]
@@ -176,9 +176,9 @@ def _share(part: float, total: float) -> str:
 def _cost(row: Row) -> str:
     if row.get("trace_cost") is None:
         return "-"
-    text = f"{row['trace_cost']:+.1f} %"
+    text = f"{row['trace_cost']:+.3g} %"
     if row.get("trace_cost_low") is not None:
-        text += f" ({row['trace_cost_low']:+.1f}..{row['trace_cost_high']:+.1f})"
+        text += f" ({row['trace_cost_low']:+.3g}..{row['trace_cost_high']:+.3g})"
     return text
 
 
