@@ -23,8 +23,9 @@ MEAN = re.compile(r"====> avg-(latency|lat|rtt) ?= ?([\d.]+)")
 COUNTS = re.compile(r"# dropped messages = (\d+); # duplicated messages = (\d+); # out-of-order messages = (\d+)")
 SUMMARY = re.compile(r"Summary: (Latency|Round trip) is ([\d.]+) usec")
 OBSERVATIONS = re.compile(r"Total (\d+) observations")
-PERCENTILE = re.compile(r"---> percentile +([\d.]+) *= *([\d.]+)")
-EXTREME = re.compile(r"---> <(MAX|MIN)> observation *= *([\d.]+)")
+# Three decimals always, nine with --increase_output_precision: fewer are a line that was cut off.
+PERCENTILE = re.compile(r"---> percentile +([\d.]+) *= *(\d+\.\d{3}(?:\d{6})?)\s*$")
+EXTREME = re.compile(r"---> <(MAX|MIN)> observation *= *(\d+\.\d{3}(?:\d{6})?)\s*$")
 SERVER_TOTAL = re.compile(r"Total (\d+) messages? received and handled")
 VERSION = re.compile(r"== version #?(\S+) ==|sockperf, version (\S+)")
 THROUGHPUT_SENT = re.compile(r"Total of (\d+) messages sent in ([\d.]+) sec")
@@ -43,7 +44,44 @@ FAILURES = (
     (re.compile(r"^(?:Usage:|.*unknown option|.*Invalid (?:option|value|argument|.*value))", re.I), "bad_option"),
     (re.compile(r"^ERROR:|\bERROR: |errno=\d+"), "error"),
 )
-MARKS = ("sockperf", "[Total Run]", "[Valid Duration]", "====>", "--->", "# dropped", "Summary:", "messages received and")
+COMMAND = re.compile(r"^\S*sockperf (?:server|sr|ping-pong|pp|under-load|ul|throughput|tp)\b")
+
+
+def _is_marked(line: str) -> bool:
+    """Whether a line has something that sockperf prints. Asked of every line of a text, so it must be quick."""
+    return (
+        "sockperf" in line
+        or "--->" in line
+        or "====>" in line
+        or "Summary:" in line
+        or "# dropped" in line
+        or "[Total Run]" in line
+        or "[Valid Duration]" in line
+        or "messages received and" in line
+    )
+
+
+def _may_be_failure(line: str) -> bool:
+    """Whether one of `FAILURES` can match: each needs one of these words."""
+    lowered = line.lower()
+    return (
+        "error" in lowered
+        or "errno" in lowered
+        or "can" in lowered
+        or "refused" in lowered
+        or "messages were" in lowered
+        or "no valid" in lowered
+        or "seqn" in lowered
+        or "test end" in lowered
+        or "in use" in lowered
+        or "unreachable" in lowered
+        or "no route" in lowered
+        or "message" in lowered
+        or "usage" in lowered
+        or "option" in lowered
+        or "invalid" in lowered
+    )
+
 
 
 class _Run:
@@ -209,13 +247,14 @@ class SockperfRecogniser:
         """Take the next line; a new start or a second total ends the run before it."""
         if line[:1] in ("@", "{"):
             return ()  # the tracer's lines name sockperf as a thread
-        if self._run is None and not any(mark in line for mark in MARKS):
+        marked = _is_marked(line)
+        if not marked and (self._run is None or not _may_be_failure(line)):
             return ()
         ours = PREFIX.match(line)
         text = line[ours.end() :] if ours else line.strip()
-        if not ours and not any(mark in line for mark in MARKS) and not self._failing(text):
+        if not marked and not self._failing(text):
             return ()
-        if re.match(r"^\S*sockperf (?:server|sr|ping-pong|pp|under-load|ul|throughput|tp)\b", line):
+        if COMMAND.match(line):
             return self._finish()  # a command typed above its output
         finished: list[Finding] = []
         if self._run is not None and self._run.said_anything and self._begins(text):
