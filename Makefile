@@ -4,8 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INVENTORY ?= lab
+# Namespaces and the tracer need root.
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: venv bench test test-unit test-integration lint wheel clean
+.PHONY: venv tools bench test test-unit test-integration test-slow lint docs wheel clean
 
 venv: $(VENV)/.ready
 
@@ -20,17 +22,28 @@ $(VENV)/.ready: pyproject.toml
 bench: venv
 	. $(BIN)/activate && ansible-playbook bench.yml -i $(INVENTORY)
 
+# The tools on this machine itself, through the same roles; the tests run them in namespaces.
+tools: venv
+	. $(BIN)/activate && $(SUDO) $(BIN)/ansible-playbook \
+	    pairbench.lab.install -i localhost, -c local -e ansible_python_interpreter=/usr/bin/python3
+
 test: test-unit test-integration
 
 test-unit: venv
 	$(BIN)/pytest tests/unit
 
-test-integration: venv
-	$(BIN)/pytest tests/integration
+test-integration: tools
+	$(SUDO) $(BIN)/pytest tests/integration -m 'not slow'
+
+test-slow: tools
+	$(SUDO) $(BIN)/pytest tests/integration -m slow
 
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/mypy plugins/plugin_utils
+
+docs: venv
+	$(BIN)/python tools/make_variables_page.py
 
 wheel: venv
 	$(BIN)/python -m build --wheel

@@ -197,3 +197,60 @@ def test_no_root_is_named(bench: Bench) -> None:
     done = bench.run()
     assert done.returncode != 0
     assert "two: no root" in words(done.stdout + done.stderr)
+
+
+def interpreter(bench: Bench, name: str, line: str) -> str:
+    """A Python interpreter for a host that does something first."""
+    path = bench.directory / name
+    path.write_text(f'#!/bin/sh\n{line} /usr/bin/python3 "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_host_that_may_not_use_bpf_goes_on_untraced_and_says_so(bench: Bench) -> None:
+    without_bpf = interpreter(bench, "python-without-bpf",
+                              "exec setpriv --bounding-set=-bpf,-perfmon,-sys_admin --inh-caps=-all")
+    for host in bench.hosts.values():
+        host["ansible_python_interpreter"] = without_bpf
+    # Entering a namespace is done before the interpreter; only what runs on the host lacks the right.
+    done = bench.run("-e", '{"pairbench_benchmarks": ["iperf3"]}')
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Its runs go on untraced" in words(done.stdout + done.stderr)
+    runs = bench.table("runs")
+    assert [row["traced"] for row in runs] == ["false", "false"]
+    assert [row["status"] for row in runs] == ["valid", "valid"]
+    assert any("tracing_unavailable" in row["checks"] for row in runs)
+    assert bench.table("syscalls") == []
+
+    required = bench.run("-e", '{"pairbench_benchmarks": ["iperf3"], "bpftrace_required": true, "pairbench_sweep": "b"}')
+    assert required.returncode == 2
+    assert "bpftrace_required is true" in words(required.stdout + required.stderr)
+
+
+def test_different_iperf3_versions_are_refused_under_udp(bench: Bench) -> None:
+    other = bench.directory / "iperf3"
+    other.write_text("#!/bin/sh\necho 'iperf 3.99 (cJSON 1.7.15)'\n")
+    other.chmod(0o755)
+    bench.hosts["two"]["ansible_python_interpreter"] = interpreter(
+        bench, "python-with-other-path", f"PATH={bench.directory}:$PATH exec"
+    )
+    done = bench.run("-e", "iperf3_protocol=udp", "-e", "iperf3_bitrate=10M")
+    assert done.returncode == 2
+    text = words(done.stdout + done.stderr)
+    assert "one and two: iperf3 is" in text and "3.99 on the client" in text
+    assert not list((bench.sweep / "records").glob("*"))
+
+
+def test_udp_reports_loss_and_jitter(bench: Bench) -> None:
+    done = bench.run("-e", "iperf3_protocol=udp", "-e", "iperf3_bitrate=10M",
+                     "-e", '{"pairbench_benchmarks": ["iperf3"], "pairbench_trace": false}')
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {"throughput_received", "loss", "jitter"} <= {row["metric"] for row in bench.table("samples")}
+
+
+def test_another_plan_under_the_same_name_is_refused(bench: Bench) -> None:
+    assert bench.run("-e", '{"pairbench_benchmarks": ["iperf3"], "pairbench_trace": false}').returncode == 0
+    done = bench.run("-e", '{"pairbench_benchmarks": ["iperf3"], "pairbench_trace": false}', "-e", "iperf3_parallel=2")
+    assert done.returncode == 2
+    text = words(done.stdout + done.stderr)
+    assert "iperf3_cases was" in text and "pairbench_sweep=NAME" in text

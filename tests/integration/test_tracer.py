@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +87,35 @@ def probes_attached(process: subprocess.Popen[bytes]) -> bool:
             except OSError:
                 continue
     return count >= wanted
+
+
+def self_test_under(*launcher: str) -> dict[str, Any]:
+    """The self-test in a process that lacks something."""
+    code = (
+        "import json; from ansible_collections.pairbench.lab.plugins.module_utils._tracer import self_test; "
+        "print(json.dumps(self_test()))"
+    )
+    done = subprocess.run([*launcher, sys.executable, "-c", code], capture_output=True, text=True, timeout=120,
+                          check=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def test_a_host_without_tracefs_is_told_how_to_mount_it() -> None:
+    hidden = self_test_under(
+        "unshare", "-m", "sh", "-c",
+        'umount -q -R /sys/kernel/tracing /sys/kernel/debug; mount -t tmpfs none /sys/kernel/tracing; exec "$0" "$@"',
+    )
+    assert not hidden["available"]
+    assert "mount -t tracefs tracefs /sys/kernel/tracing" in hidden["reason"]
+
+
+def test_a_host_that_may_not_use_bpf_says_what_the_tracer_said() -> None:
+    refused = self_test_under("setpriv", "--bounding-set=-bpf,-perfmon,-sys_admin", "--inh-caps=-all")
+    assert not refused["available"]
+    assert "counted nothing" in refused["reason"]
+
+
+def test_a_user_who_is_not_root_is_told_so() -> None:
+    user = self_test_under("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    assert not user["available"] and "needs root" in user["reason"]

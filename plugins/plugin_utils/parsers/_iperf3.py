@@ -1,11 +1,12 @@
 """What iperf3's JSON and text have in common: one measured run as data, and the judgement on its content.
 
-The two readers turn what they find into a :class:`Measured`; :func:`judge` turns that into a ``Finding``. A figure
-that the output does not hold is ``None`` here and absent in the finding, never 0.
+The two readers turn what they find into a :class:`Measured`; :func:`judge` turns that into a ``Finding``. A
+figure that the output does not hold is ``None`` here and absent in the finding, never 0.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -35,7 +36,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Datagrams:
-    """A receiver's own account of one UDP direction. ``lost`` out of ``packets`` sent; ``jitter_ms`` may be absent."""
+    """A receiver's own account of one UDP direction: ``lost`` out of ``packets`` sent."""
 
     lost: float
     packets: float
@@ -87,7 +88,7 @@ _ERRORS: tuple[tuple[str, str], ...] = (
     ("refused", r"connection refused"),
     (
         "interrupted",
-        r"interrupt|(?:client|server) has terminated|control socket has closed unexpectedly|received an unknown control",
+        r"interrupt|(?:client|server) has terminated|control socket has closed unexpectedly",
     ),
 )
 
@@ -101,7 +102,7 @@ def classify_error(message: str) -> str:
 
 
 def version_number(version: str | None) -> tuple[int, ...]:
-    """Return ``"3.10.1+"`` as ``(3, 10, 1)``; an unknown version is ``()``, which sorts before every other."""
+    """Return ``"3.10.1+"`` as ``(3, 10, 1)``; an unknown version is ``()``, less than any other."""
     match = re.match(r"\d+(?:\.\d+)*", version or "")
     return tuple(int(part) for part in match.group().split(".")) if match else ()
 
@@ -161,7 +162,7 @@ def _named_directions(run: Measured) -> tuple[tuple[str, Direction], ...]:
 def _first_problem(run: Measured) -> tuple[Status, Problem] | None:
     """Return what makes the run unusable, with the status it earns, most telling first."""
     directions = [direction for _, direction in _named_directions(run)]
-    measured = any(direction.sent_bytes or direction.received_bytes for direction in directions)
+    measured = any(one.sent_bytes or one.received_bytes or one.datagrams for one in directions)
     worst: Status = "invalid" if measured and run.ended else "failed"
     for problem in run.problems:
         # A document that stops in the middle may stop in the middle of a number: nothing in it is a figure.
@@ -230,11 +231,11 @@ def _missing_streams(run: Measured) -> Problem | None:
 
 
 def _implausible_intervals(run: Measured) -> Problem | None:
-    """Compare the count of intervals with the seconds measured. More than one may be missing, or added, never."""
+    """Compare the count of intervals with the seconds measured: a short last one may be printed or not."""
     seconds = [direction.seconds for _, direction in _named_directions(run) if direction.seconds]
     if run.interval_count is None or not run.interval_seconds or not seconds:
         return None
-    expected = int(max(seconds) / run.interval_seconds + 0.1)
+    expected = math.floor(min(max(seconds) / run.interval_seconds, 1e9) + 0.1)
     if run.interval_count < expected - 1:
         return Problem("short_run", f"{expected} intervals were expected and {run.interval_count} reported.")
     if run.interval_count > expected + 2:
@@ -266,12 +267,20 @@ def _derive_throughput(run: Measured, direction: Direction) -> tuple[Direction, 
     The receiver's own packet counts times the datagram's length is what it received, exactly: iperf3 sends no
     datagram of another length.
     """
+    counts = direction.datagrams
+    if (
+        not direction.received_is_sent
+        or counts is None
+        or counts.packets <= counts.lost
+        or not direction.seconds
+    ):
+        return direction, ""
     length = run.parameters.get("length")
-    if not direction.received_is_sent or direction.datagrams is None or not length or not direction.seconds:
+    if not length and direction.sent_bytes:
+        length = direction.sent_bytes / counts.packets
+    if not length:
         return direction, ""
-    arrived = direction.datagrams.packets - direction.datagrams.lost
-    if arrived <= 0:
-        return direction, ""
+    arrived = counts.packets - counts.lost
     received = arrived * length
     derived = replace(direction, received_bytes=received, received_bps=8 * received / direction.seconds)
     return (
@@ -326,7 +335,7 @@ def _samples(run: Measured) -> list[Sample]:
     for metric, value in (("cpu_server", run.cpu_server), ("cpu_client", run.cpu_client)):
         if value is not None and value > 0:
             found.append(Sample(metric, "%", value))
-    return found
+    return [sample for sample in found if math.isfinite(sample.value)]
 
 
 def _direction_samples(direction: Direction, suffix: str) -> list[Sample]:
@@ -352,8 +361,8 @@ def _direction_samples(direction: Direction, suffix: str) -> list[Sample]:
 def reconcile(client: Finding, server: Finding) -> Finding:
     """Return the client's finding with the server's own account of the datagrams it received.
 
-    For the two ends' findings of one UDP run towards the server. The server counts what arrives; a client of another
-    version may tell it wrongly, or leave it out.
+    For the two ends' findings of one UDP run towards the server. The server counts what arrives; a client of
+    another version may tell it wrongly, or leave it out.
     """
     own = {sample.metric: sample for sample in server.samples if sample.metric in _RECEIVERS_METRICS}
     towards_server = (

@@ -3,9 +3,9 @@
 :func:`load` finds the document in whatever surrounds it, :func:`parse_document` judges it, and
 :class:`JsonRecogniser` finds any number of them in a stream of lines.
 
-Differences between versions that are evened out here: ``--bidir`` of 3.7 to 3.10.1 writes its sums twice under one
-name (the second is renamed as 3.11 and later name it); UDP up to 3.10.1 has one sum with the sender's bytes and the
-receiver's losses; an end that did not measure a figure writes 0, which is left out.
+Differences between versions that are evened out here: ``--bidir`` of 3.7 to 3.10.1 writes its sums twice under
+one name (the second is renamed as 3.11 and later name it); UDP up to 3.10.1 has one sum with the sender's bytes
+and the receiver's losses; an end that did not measure a figure writes 0, which is left out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .iperf3_text import receivers_datagrams
 
 REVERSE_SUFFIX = "_bidir_reverse"
 
-# Settings that servers or versions up to 3.13 write twice, the second time as they are used: no figure is lost.
+# Settings that servers or versions up to 3.13 write twice, at last as they are used: no figure is lost.
 _HARMLESS_DUPLICATES = frozenset({"sock_bufsize", "sndbuf_actual", "rcvbuf_actual", "target_bitrate"})
 _EVENTS = frozenset({"start", "interval", "end", "error", "server_output_text", "server_output_json"})
 
@@ -56,8 +56,9 @@ class Loaded:
 def load(text: str) -> tuple[JsonObject | None, tuple[Problem, ...]]:
     """Find iperf3's JSON document in ``text`` and return it with what is wrong with it.
 
-    The document is ``None`` when there is none. Events of ``--json-stream`` come back as one document with ``start``,
-    ``intervals`` and ``end``. Doubled sums are renamed as in :data:`REVERSE_SUFFIX`. Never raises.
+    The document is ``None`` when there is none. Events of ``--json-stream`` come back as one document with
+    ``start``, ``intervals`` and ``end``. The second of doubled sums has :data:`REVERSE_SUFFIX` in its name.
+    Never raises.
     """
     loaded = _load(text)
     return loaded.document, loaded.problems
@@ -410,12 +411,12 @@ def measure(loaded: Loaded) -> Measured:
 def _with_directions(run: Measured, document: JsonObject, end: JsonObject, test: JsonObject) -> Measured:
     length = _number(test.get("blksize"))
     udp = (run.protocol or "").upper() == "UDP"
-    primary = _direction(end, "", run.side, forward=not test.get("reverse"), udp=udp)
+    primary = _direction(end, "", run.side, forward=not _flag(test.get("reverse")), udp=udp)
     second = _direction(end, REVERSE_SUFFIX, run.side, forward=False, udp=udp)
     if primary is not None and udp and second is None:
-        primary, note = _receivers_own(primary, document, run.version, bool(test.get("reverse")))
+        primary, note = _receivers_own(primary, document, run.version, _flag(test.get("reverse")))
         run = replace(run, notes=(*run.notes, note)) if note else run
-    if second is None and test.get("reverse"):
+    if second is None and _flag(test.get("reverse")):
         return replace(run, backward=primary)
     if length is None and udp:
         run = replace(run, notes=(*run.notes, "the length of datagrams is not in the document"))
@@ -582,7 +583,10 @@ def _flag(value: Any) -> bool:
 def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if math.isfinite(value) else None
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:
+        return None
 
 
 def _positive(value: Any) -> float | None:

@@ -6,6 +6,7 @@ Transfers are counted in powers of 1024; rates in bits in powers of 1000, and ra
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from .finding import Finding
 
 _ROW = re.compile(
     r"\[\s*(?P<id>\d+|SUM)\](?:\[(?P<role>[TR]X-[CS])\])?"
-    r"\s+(?P<start>\d+\.\d\d)-(?P<end>\d+\.\d\d)\s+sec"
+    r"\s+(?P<start>\d{1,12}\.\d\d)-(?P<end>\d{1,12}\.\d\d)\s+sec"
     r"\s+(?P<transfer>\d[\d.]*) (?P<transfer_prefix>[KMGT]?)Bytes"
     r"\s+(?P<rate>\d[\d.]*) (?P<rate_prefix>[KMGT]?)(?P<rate_unit>bits|Bytes)/sec(?P<tail>.*)"
 )
@@ -25,21 +26,21 @@ _HEADER = re.compile(r"\[ ID\](?P<roles>\[Role\])?\s+Interval\s+Transfer\s+(?:Bi
 _LOSS = re.compile(r"\s+(?P<jitter>\d[\d.]*) ms\s+(?P<lost>-?\d+)/(?P<packets>-?\d+)\s+\([^)]*%\)")
 _RETRANSMITS = re.compile(r"\s+(\d+)\s")
 _STREAM = re.compile(
-    r"\[\s*(?P<id>\d+)\] local (?P<local>\S+) port (?P<local_port>\d+)"
-    r" connected (?:to|with) (?P<remote>\S+) port (?P<remote_port>\d+)"
+    r"\[\s*(?P<id>\d+)\] local (?P<local>\S+) port (?P<local_port>\d{1,9})"
+    r" connected (?:to|with) (?P<remote>\S+) port (?P<remote_port>\d{1,9})"
 )
-_CONNECTING = re.compile(r"Connecting to host (?P<address>.+), port (?P<port>\d+)")
+_CONNECTING = re.compile(r"Connecting to host (?P<address>.+), port (?P<port>\d{1,9})")
 _ACCEPTED = re.compile(r"Accepted connection from \S+, port \d+")
-_LISTENING = re.compile(r"Server listening on (?P<port>\d+)")
+_LISTENING = re.compile(r"Server listening on (?P<port>\d{1,9})")
 _REVERSE = re.compile(r"Reverse mode, remote host .* is sending")
 _VERSION = re.compile(r"iperf (?P<version>3\.\d[\w.+-]*)(?:\s|$)")
 _STARTING = re.compile(
-    r"Starting Test: protocol: (?P<protocol>\w+), (?P<parallel>\d+) streams, (?P<length>\d+) byte blocks, "
-    r"omitting (?P<omit>\d+) seconds, (?P<amount>\d+) (?P<kind>second test|bytes to send|blocks to send)"
+    r"Starting Test: protocol: (?P<protocol>\w+), (?P<parallel>\d{1,9}) streams, (?P<length>\d{1,12}) byte blocks, "
+    r"omitting (?P<omit>\d{1,9}) seconds, (?P<amount>\d{1,18}) (?P<kind>second test|bytes to send|blocks to send)"
 )
 _CPU = re.compile(r"CPU Utilization: local/\w+ (?P<local>[\d.]+)% .*remote/\w+ (?P<remote>[\d.]+)%")
 _CONGESTION = re.compile(r"(?:snd|rcv)_tcp_congestion (?P<name>\S+)")
-_BITRATE = re.compile(r"Target Bitrate: (?P<bitrate>\d+)")
+_BITRATE = re.compile(r"Target Bitrate: (?P<bitrate>\d{1,18})")
 _TROUBLE = re.compile(
     r"iperf3?: (?P<message>(?:error|interrupt) - .*|the (?:client|server) has terminated.*)"
 )
@@ -100,10 +101,12 @@ def _datagrams(loss: re.Match[str]) -> Datagrams:
 
 
 def _float(digits: str) -> float:
+    """Read a printed number; what is none, or too large to be one, counts as not printed."""
     try:
-        return float(digits)
+        number = float(digits)
     except ValueError:
         return 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def _rate(digits: str, prefix: str, unit: str) -> float:
@@ -319,9 +322,7 @@ class TextRecogniser:
         """Take the server's own stop from a run after which it listened again: that run was over by then."""
         run = self._run
         if run is not None and run.summary:
-            run.troubles = [
-                message for message in run.troubles if not message.startswith(_SERVER_STOPPED)
-            ]
+            run.troubles = [message for message in run.troubles if not message.startswith(_SERVER_STOPPED)]
 
     def _take_done(self) -> list[Finding]:
         if self._run is None:
@@ -378,9 +379,7 @@ class TextRecogniser:
             if keep_trouble and all(_speaker(message) is not None for message in run.troubles):
                 self._early += run.troubles
                 return []
-            if self._found_any and all(
-                message.startswith(_SERVER_STOPPED) for message in run.troubles
-            ):
+            if self._found_any and all(message.startswith(_SERVER_STOPPED) for message in run.troubles):
                 return []  # a server stopped between runs is none of them
             return [_orphan(run.troubles, run.line)]
         if not run.troubles and not run.done:
@@ -524,6 +523,7 @@ def _cut_off(run: _Run, directions: dict[str, Direction]) -> Problem | None:
     if run.wordless and not run.summary and not (run.done or run.followed):
         return Problem("truncated", "The output stops in its summary.")
     streams = _summary_streams(run) | {stream for _, stream in run.interval_streams if stream != "SUM"}
+    streams |= {stream for rows in run.summary.values() for stream in rows} - {"SUM"}
     known = set(run.connected) or streams
     if len(known) > (2 if run.two_ways else 1) and not _has_sums(run):
         return Problem("truncated", f"{len(known)} streams ran and the output has no complete [SUM].")

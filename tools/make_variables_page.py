@@ -1,0 +1,53 @@
+"""Write docs/variables.md from the argument specs of the roles, so that the two cannot disagree.
+
+Usage: ``python tools/make_variables_page.py`` (``--check`` only says whether the page is current).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "variables.md"
+ROLES = ("bench", "iperf3", "sockperf", "bpftrace", "netns_lab")
+HEAD = """# Variables
+
+Written by `tools/make_variables_page.py` from the roles' argument specs.
+
+Host variables, in the inventory:
+
+| variable | meaning |
+| --- | --- |
+| `pairbench_address` | Address of the host that the measured traffic uses; `ansible_host` when it is not set. |
+| `ansible_netns` | Namespace of a host whose connection is `pairbench.lab.netns`; the host's name when it is not set. |
+"""
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    parts = [HEAD]
+    for role in ROLES:
+        text = (ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+        spec = yaml.safe_load(text)["argument_specs"]["main"]
+        parts.append(f"\n## Role {role}\n\n{spec['short_description']}.\n\n| variable | type | default | meaning |\n")
+        parts.append("| --- | --- | --- | --- |\n")
+        parts += [_row(name, option) for name, option in spec["options"].items()]
+    return "".join(parts)
+
+
+def _row(name: str, option: dict[str, object]) -> str:
+    meaning = str(option["description"]).strip()
+    if "choices" in option:
+        meaning += f" One of {', '.join(str(item) for item in option['choices'])}."  # type: ignore[attr-defined]
+    default = option.get("default", "")
+    shown = f"`{default}`" if default not in ("", None) else ""
+    return f"| `{name}` | {option['type']} | {shown} | {meaning} |\n"
+
+
+if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit(0 if PAGE.read_text(encoding="utf-8") == page() else f"{PAGE} is not current: run {sys.argv[0]}")
+    PAGE.write_text(page(), encoding="utf-8")
