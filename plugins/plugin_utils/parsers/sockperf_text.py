@@ -36,13 +36,13 @@ FAILURES = (
     (re.compile(r"Can.t connect socket|Connection refused", re.I), "refused"),
     (re.compile(r"No messages were received from the server"), "no_messages"),
     (re.compile(r"No valid observations found"), "no_observations"),
-    (re.compile(r"_seqN > m_maxSequenceNo"), "error"),
-    (re.compile(r"Test end before test start"), "error"),
+    (re.compile(r"_seqN > m_maxSequenceNo"), "tool_error"),
+    (re.compile(r"Test end before test start"), "tool_error"),
     (re.compile(r"Address already in use|Can.t bind socket", re.I), "port_taken"),
     (re.compile(r"Cannot assign requested address|Network is unreachable|No route to host", re.I), "address_missing"),
-    (re.compile(r"Message received was larger than expected|message (?:length|size) .*(?:exceed|too)", re.I), "error"),
+    (re.compile(r"Message received was larger than expected|message (?:length|size) .*(?:exceed|too)", re.I), "tool_error"),
     (re.compile(r"^(?:Usage:|.*unknown option|.*Invalid (?:option|value|argument|.*value))", re.I), "bad_option"),
-    (re.compile(r"^ERROR:|\bERROR: |errno=\d+"), "error"),
+    (re.compile(r"^ERROR:|\bERROR: |errno=\d+"), "tool_error"),
 )
 COMMAND = re.compile(r"^\S*sockperf (?:server|sr|ping-pong|pp|under-load|ul|throughput|tp)\b")
 
