@@ -17,19 +17,19 @@ from .finding import Finding
 CUT_SECONDS = 0.45
 SHORTEST_SHARE = 0.98
 PREFIX = re.compile(r"^sockperf: ?")
-TOTAL = re.compile(r"\[Total Run\] RunTime=([\d.]+) sec;.*?SentMessages=(\d+); ReceivedMessages=(\d+)")
-VALID = re.compile(r"\[Valid Duration\] RunTime=([\d.]+) sec; SentMessages=(\d+); ReceivedMessages=(\d+)")
-MEAN = re.compile(r"====> avg-(latency|lat|rtt) ?= ?([\d.]+)")
-COUNTS = re.compile(r"# dropped messages = (\d+); # duplicated messages = (\d+); # out-of-order messages = (\d+)")
-SUMMARY = re.compile(r"Summary: (Latency|Round trip) is ([\d.]+) usec")
-OBSERVATIONS = re.compile(r"Total (\d+) observations")
+TOTAL = re.compile(r"\[Total Run\] RunTime=(\d{1,15}(?:\.\d{1,15})?) sec;.*?SentMessages=(\d{1,18}); ReceivedMessages=(\d{1,18})")
+VALID = re.compile(r"\[Valid Duration\] RunTime=(\d{1,15}(?:\.\d{1,15})?) sec; SentMessages=(\d{1,18}); ReceivedMessages=(\d{1,18})")
+MEAN = re.compile(r"====> avg-(latency|lat|rtt) ?= ?(\d{1,15}(?:\.\d{1,15})?)(?![\d.])")
+COUNTS = re.compile(r"# dropped messages = (\d{1,18}); # duplicated messages = (\d{1,18}); # out-of-order messages = (\d{1,18})")
+SUMMARY = re.compile(r"Summary: (Latency|Round trip) is (\d{1,15}(?:\.\d{1,15})?) usec")
+OBSERVATIONS = re.compile(r"Total (\d{1,18}) observations")
 # Three decimals always, nine with --increase_output_precision: fewer are a line that was cut off.
-PERCENTILE = re.compile(r"---> percentile +([\d.]+) *= *(\d+\.\d{3}(?:\d{6})?)\s*$")
-EXTREME = re.compile(r"---> <(MAX|MIN)> observation *= *(\d+\.\d{3}(?:\d{6})?)\s*$")
-SERVER_TOTAL = re.compile(r"Total (\d+) messages? received and handled")
+PERCENTILE = re.compile(r"---> percentile +(\d{1,15}(?:\.\d{1,15})?) *= *(\d{1,15}\.\d{3}(?:\d{6})?)\s*$")
+EXTREME = re.compile(r"---> <(MAX|MIN)> observation *= *(\d{1,15}\.\d{3}(?:\d{6})?)\s*$")
+SERVER_TOTAL = re.compile(r"Total (\d{1,18}) messages? received and handled")
 VERSION = re.compile(r"== version #?(\S+) ==|sockperf, version (\S+)")
-THROUGHPUT_SENT = re.compile(r"Total of (\d+) messages sent in ([\d.]+) sec")
-MESSAGE_RATE = re.compile(r"Summary: Message Rate is ([\d.]+) \[msg/sec\]")
+THROUGHPUT_SENT = re.compile(r"Total of (\d{1,18}) messages sent in (\d{1,15}(?:\.\d{1,15})?) sec")
+MESSAGE_RATE = re.compile(r"Summary: Message Rate is (\d{1,15}(?:\.\d{1,15})?) \[msg/sec\]")
 STARTS = re.compile(r"\[(CLIENT|SERVER)\] (?:send on|listen on)|== version|sockperf, version")
 MODES = {"ping-pong": re.compile(r"ping-pong", re.I), "under-load": re.compile(r"under-load", re.I)}
 FAILURES = (
