@@ -16,7 +16,7 @@ from .model import Judgement, Sample, SyscallCount
 from .parsers.finding import Finding
 from .parsers.scan import scan
 from .record_view import End, Figures, MalformedRecord, RecordView, Trouble, number_of, read_record
-from .trace_evidence import MESSAGE_SLACK, examine, per_gib, per_message
+from .trace_evidence import MESSAGE_SLACK, Evidence, examine, per_gib, per_message
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
@@ -368,16 +368,21 @@ def _believe(record: RecordView, client: Finding, server: Finding | None) -> Jud
     figures = {**_figures(client), **_handled(server)}
     samples = list(client.samples)
     rows: list[SyscallCount] = []
+    evidences: list[tuple[End, Evidence]] = []
     checks = dict(_checks(record, client, server))
     for end in record.ends:
         samples.extend(_host_samples(end))
         if not record.traced:
             continue
         evidence = examine(record, end, figures)
+        evidences.append((end, evidence))
         rows.extend(evidence.rows)
         for word, sentence in evidence.checks.items():
             checks[word] = f"{checks[word]}; {sentence}" if word in checks else sentence
-        if evidence.belongs:
+    # Where one table of hand-kept notes is of another run, the other one most likely is too.
+    suspect = record.imported and "trace_mismatch" in checks
+    for end, evidence in evidences:
+        if evidence.belongs and not suspect:
             samples.extend(_per_unit(record, end, evidence.rows, figures))
     return Judgement("valid", "", "", checks, tuple(samples), tuple(rows))
 

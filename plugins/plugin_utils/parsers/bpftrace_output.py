@@ -17,11 +17,12 @@ from .finding import CallCount, Finding
 
 COUNT_MAPS = frozenset({"@", "@calls", "@total", "@count", "@counts", "@n", "@syscalls"})
 TIME_MAPS = frozenset({"@time", "@time_ns", "@total_time"})
-TEXT_ROW = re.compile(r"^(@\w*)\[(.*)\]: (-?\d+)$")
+TEXT_ROW = re.compile(r"^(@\w*)\[(.*)\]: (-?\d{1,20})$")
 TEXT_HISTOGRAM = re.compile(r"^(@\w*)(\[.*\])?:\s*$|^[\[(]\S+, \S+[\])]\s+\d+ \|[@ ]*\|$")
 LOST = re.compile(r"^Lost (\d+) events", re.I)
 MAP_FULL = re.compile(r"map full|no more space in map|E2BIG|Argument list too long", re.I)
 JSON_START = '{"type":'
+NUMBER = re.compile(r"[0-9]{1,10}")
 TRACEPOINT = re.compile(r"^(?:tracepoint:|t:)?(?:syscalls:)?(sys_(?:enter|exit)_\w+)$")
 
 
@@ -45,6 +46,9 @@ class _Maps:
             return
         if not isinstance(value, int) or isinstance(value, bool):
             self.blame("histogram", f"{name} holds something other than one number a call")
+            return
+        if value < 0:
+            self.blame("malformed", f"{name} holds a negative count")
             return
         parsed = _parse_key(key)
         if parsed is None:
@@ -105,12 +109,12 @@ def _parse_key(key: str) -> tuple[str | None, int | str, int | None] | None:
             call = found.group(1)
             parts = parts[:index] + parts[index + 1 :]
             break
-    numbers = [index for index in (0, len(parts) - 1) if parts and re.fullmatch(r"\d+", parts[index].strip())]
+    numbers = [index for index in (0, len(parts) - 1) if parts and NUMBER.fullmatch(parts[index].strip())]
     if call is None:
         if not numbers:
             return None
         call = int(parts.pop(numbers[-1]))
-        numbers = [index for index in (0, len(parts) - 1) if parts and re.fullmatch(r"\d+", parts[index].strip())]
+        numbers = [index for index in (0, len(parts) - 1) if parts and NUMBER.fullmatch(parts[index].strip())]
     pid = int(parts.pop(numbers[0])) if numbers and len(parts) > 1 else None
     comm = separator.join(parts).strip() if parts else None
     return comm, call, pid
@@ -168,7 +172,7 @@ class BpftraceRecogniser:
     def _feed_json(self, text: str, number: int) -> Iterable[Finding]:
         try:
             document = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             self._maps(number).blame("truncated", "a line of the tracer's output is cut off")
             return ()
         kind, data = document.get("type"), document.get("data")

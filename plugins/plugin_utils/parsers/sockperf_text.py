@@ -17,33 +17,71 @@ from .finding import Finding
 CUT_SECONDS = 0.45
 SHORTEST_SHARE = 0.98
 PREFIX = re.compile(r"^sockperf: ?")
-TOTAL = re.compile(r"\[Total Run\] RunTime=([\d.]+) sec;.*?SentMessages=(\d+); ReceivedMessages=(\d+)")
-VALID = re.compile(r"\[Valid Duration\] RunTime=([\d.]+) sec; SentMessages=(\d+); ReceivedMessages=(\d+)")
-MEAN = re.compile(r"====> avg-(latency|lat|rtt) ?= ?([\d.]+)")
-COUNTS = re.compile(r"# dropped messages = (\d+); # duplicated messages = (\d+); # out-of-order messages = (\d+)")
-SUMMARY = re.compile(r"Summary: (Latency|Round trip) is ([\d.]+) usec")
-OBSERVATIONS = re.compile(r"Total (\d+) observations")
-PERCENTILE = re.compile(r"---> percentile +([\d.]+) *= *([\d.]+)")
-EXTREME = re.compile(r"---> <(MAX|MIN)> observation *= *(\d+\.\d{3})\s*$")  # always three decimals: fewer are cut off
-SERVER_TOTAL = re.compile(r"Total (\d+) messages? received and handled")
+TOTAL = re.compile(r"\[Total Run\] RunTime=(\d{1,15}(?:\.\d{1,15})?) sec;.*?SentMessages=(\d{1,18}); ReceivedMessages=(\d{1,18})")
+VALID = re.compile(r"\[Valid Duration\] RunTime=(\d{1,15}(?:\.\d{1,15})?) sec; SentMessages=(\d{1,18}); ReceivedMessages=(\d{1,18})")
+MEAN = re.compile(r"====> avg-(latency|lat|rtt) ?= ?(\d{1,15}(?:\.\d{1,15})?)(?![\d.])")
+COUNTS = re.compile(r"# dropped messages = (\d{1,18}); # duplicated messages = (\d{1,18}); # out-of-order messages = (\d{1,18})")
+SUMMARY = re.compile(r"Summary: (Latency|Round trip) is (\d{1,15}(?:\.\d{1,15})?) usec")
+OBSERVATIONS = re.compile(r"Total (\d{1,18}) observations")
+# Three decimals always, nine with --increase_output_precision: fewer are a line that was cut off.
+PERCENTILE = re.compile(r"---> percentile +(\d{1,15}(?:\.\d{1,15})?) *= *(\d{1,15}\.\d{3}(?:\d{6})?)\s*$")
+EXTREME = re.compile(r"---> <(MAX|MIN)> observation *= *(\d{1,15}\.\d{3}(?:\d{6})?)\s*$")
+SERVER_TOTAL = re.compile(r"Total (\d{1,18}) messages? received and handled")
 VERSION = re.compile(r"== version #?(\S+) ==|sockperf, version (\S+)")
-THROUGHPUT_SENT = re.compile(r"Total of (\d+) messages sent in ([\d.]+) sec")
-MESSAGE_RATE = re.compile(r"Summary: Message Rate is ([\d.]+) \[msg/sec\]")
+THROUGHPUT_SENT = re.compile(r"Total of (\d{1,18}) messages sent in (\d{1,15}(?:\.\d{1,15})?) sec")
+MESSAGE_RATE = re.compile(r"Summary: Message Rate is (\d{1,15}(?:\.\d{1,15})?) \[msg/sec\]")
 STARTS = re.compile(r"\[(CLIENT|SERVER)\] (?:send on|listen on)|== version|sockperf, version")
 MODES = {"ping-pong": re.compile(r"ping-pong", re.I), "under-load": re.compile(r"under-load", re.I)}
 FAILURES = (
     (re.compile(r"Can.t connect socket|Connection refused", re.I), "refused"),
     (re.compile(r"No messages were received from the server"), "no_messages"),
     (re.compile(r"No valid observations found"), "no_observations"),
-    (re.compile(r"_seqN > m_maxSequenceNo"), "error"),
-    (re.compile(r"Test end before test start"), "error"),
+    (re.compile(r"_seqN > m_maxSequenceNo"), "tool_error"),
+    (re.compile(r"Test end before test start"), "tool_error"),
     (re.compile(r"Address already in use|Can.t bind socket", re.I), "port_taken"),
     (re.compile(r"Cannot assign requested address|Network is unreachable|No route to host", re.I), "address_missing"),
-    (re.compile(r"Message received was larger than expected|message (?:length|size) .*(?:exceed|too)", re.I), "error"),
+    (re.compile(r"Message received was larger than expected|message (?:length|size) .*(?:exceed|too)", re.I), "tool_error"),
     (re.compile(r"^(?:Usage:|.*unknown option|.*Invalid (?:option|value|argument|.*value))", re.I), "bad_option"),
-    (re.compile(r"^ERROR:|\bERROR: |errno=\d+"), "error"),
+    (re.compile(r"^ERROR:|\bERROR: |errno=\d+"), "tool_error"),
 )
-MARKS = ("sockperf", "[Total Run]", "[Valid Duration]", "====>", "--->", "# dropped", "Summary:", "messages received and")
+COMMAND = re.compile(r"^\S*sockperf (?:server|sr|ping-pong|pp|under-load|ul|throughput|tp)\b")
+
+
+def _is_marked(line: str) -> bool:
+    """Whether a line has something that sockperf prints. Asked of every line of a text, so it must be quick."""
+    return (
+        "sockperf" in line
+        or "--->" in line
+        or "====>" in line
+        or "Summary:" in line
+        or "# dropped" in line
+        or "[Total Run]" in line
+        or "[Valid Duration]" in line
+        or "messages received and" in line
+    )
+
+
+def _may_be_failure(line: str) -> bool:
+    """Whether one of `FAILURES` can match: each needs one of these words."""
+    lowered = line.lower()
+    return (
+        "error" in lowered
+        or "errno" in lowered
+        or "can" in lowered
+        or "refused" in lowered
+        or "messages were" in lowered
+        or "no valid" in lowered
+        or "seqn" in lowered
+        or "test end" in lowered
+        or "in use" in lowered
+        or "unreachable" in lowered
+        or "no route" in lowered
+        or "message" in lowered
+        or "usage" in lowered
+        or "option" in lowered
+        or "invalid" in lowered
+    )
+
 
 
 class _Run:
@@ -209,13 +247,14 @@ class SockperfRecogniser:
         """Take the next line; a new start or a second total ends the run before it."""
         if line[:1] in ("@", "{"):
             return ()  # the tracer's lines name sockperf as a thread
-        if self._run is None and not any(mark in line for mark in MARKS):
+        marked = _is_marked(line)
+        if not marked and (self._run is None or not _may_be_failure(line)):
             return ()
         ours = PREFIX.match(line)
         text = line[ours.end() :] if ours else line.strip()
-        if not ours and not any(mark in line for mark in MARKS) and not self._failing(text):
+        if not marked and not self._failing(text):
             return ()
-        if re.match(r"^\S*sockperf (?:server|sr|ping-pong|pp|under-load|ul|throughput|tp)\b", line):
+        if COMMAND.match(line):
             return self._finish()  # a command typed above its output
         finished: list[Finding] = []
         if self._run is not None and self._run.said_anything and self._begins(text):
