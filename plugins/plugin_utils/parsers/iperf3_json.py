@@ -3,9 +3,9 @@
 :func:`load` finds the document in whatever surrounds it, :func:`parse_document` judges it, and
 :class:`JsonRecogniser` finds any number of them in a stream of lines.
 
-Differences between versions that are evened out here: ``--bidir`` of 3.7 to 3.10.1 writes its sums twice under
-one name (the second is renamed as 3.11 and later name it); UDP up to 3.10.1 has one sum with the sender's bytes
-and the receiver's losses; an end that did not measure a figure writes 0, which is left out.
+Differences between versions that are evened out here: ``--bidir`` of 3.7 to 3.10.1 writes its sums twice
+under one name (the second is renamed as 3.11 and later name it); UDP up to 3.10.1 has one sum with the
+sender's bytes and the receiver's losses; an end that did not measure a figure writes 0, which is left out.
 """
 
 from __future__ import annotations
@@ -446,7 +446,7 @@ def _direction(
 
 
 def _old_udp_direction(total: JsonObject, side: Side | None, receiver_is_local: bool) -> Direction | None:
-    """Read the only sum of UDP up to 3.10.1: the sender's bytes, the receiver's seconds, losses and jitter."""
+    """Read the only sum of UDP up to 3.10.1: the sender's bytes, the receiver's seconds and losses."""
     if not total:
         return None
     sent_bytes = _positive(total.get("bytes"))
