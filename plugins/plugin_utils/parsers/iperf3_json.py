@@ -35,6 +35,8 @@ _FIRST_KEY = re.compile(r"\s*" + _DOCUMENT_KEYS)
 _NEW_DOCUMENT = re.compile(r'\s*"(?:start"\s*:\s*\{|(?:intervals|error|title|extra_data)"\s*:)')
 _NEW_EVENT = re.compile(r'\{\s*"event"\s*:')
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}]')
+_PLAIN_BRACES = re.compile(r'\s*(?:"[^"{}\\]*"\s*:)?[\s\[\]{},]*$')
+"""A line whose braces are all outside of strings: nearly every line that has any."""
 _JSON_LINE = re.compile(
     r'\s*(?:["{}\],]|\[\s*(?:$|[\]{"\[])|(?:-?\d[\d.eE+-]*|true|false|null|-?nan|-?inf)[\s,\]}]*$|$)'
 )
@@ -178,6 +180,10 @@ class _Scanner:
     def _append(self, line: str) -> list[Loaded]:
         self._lone_brace = len(self._lines) if line.strip() == "{" and self._lines else None
         if "{" not in line and "}" not in line:
+            self._lines.append(line)
+            return []
+        if _PLAIN_BRACES.match(line) and self._depth > line.count("}"):
+            self._depth += line.count("{") - line.count("}")
             self._lines.append(line)
             return []
         for token in _TOKEN.finditer(line):

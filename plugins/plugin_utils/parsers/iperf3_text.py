@@ -1,7 +1,7 @@
 """iperf3's text output, client and server side: whole, cut to its summary, several runs in a row.
 
-Transfers are counted in powers of 1024, rates in bits in powers of 1000, and rates in bytes (``-f K``) in powers
-of 1024 again. Figures have the three digits that iperf3 prints.
+Transfers are counted in powers of 1024, rates in bits in powers of 1000, and rates in bytes (``-f K``) in
+powers of 1024 again. Figures have the three digits that iperf3 prints.
 
 Where a server's two outputs go to one file, an error may stand before the run that it ended, because standard
 output waits in a buffer. Such an error is held for the next run of the end that reported it.
@@ -38,8 +38,9 @@ _LISTENING = re.compile(r"Server listening on (?P<port>\d{1,9})")
 _REVERSE = re.compile(r"Reverse mode, remote host .* is sending")
 _VERSION = re.compile(r"iperf (?P<version>3\.\d[\w.+-]*)(?:\s|$)")
 _STARTING = re.compile(
-    r"Starting Test: protocol: (?P<protocol>\w+), (?P<parallel>\d{1,9}) streams, (?P<length>\d{1,12}) byte blocks,"
-    r" omitting (?P<omit>\d{1,9}) seconds, (?P<amount>\d{1,18}) (?P<kind>second test|(?:bytes|blocks) to send)"
+    r"Starting Test: protocol: (?P<protocol>\w+), (?P<parallel>\d{1,9}) streams,"
+    r" (?P<length>\d{1,12}) byte blocks, omitting (?P<omit>\d{1,9}) seconds,"
+    r" (?P<amount>\d{1,18}) (?P<kind>second test|(?:bytes|blocks) to send)"
 )
 _CPU = re.compile(r"CPU Utilization: local/\w+ (?P<local>[\d.]+)% .*remote/\w+ (?P<remote>[\d.]+)%")
 _CONGESTION = re.compile(r"(?:snd|rcv)_tcp_congestion (?P<name>\S+)")
@@ -48,6 +49,7 @@ _TROUBLE = re.compile(
     r"iperf3?: (?P<message>(?:error|interrupt) - .*|the (?:client|server) has terminated.*)"
 )
 _TITLE = ":  "
+_TROUBLES_KEPT = 8
 _SERVER_STOPPED = "interrupt - the server"
 _STAMP = re.compile(r"(?:[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4}|\d{4}-\d\d-\d\d[T ][\d:]{8}\S*) ")
 """What ``--timestamps`` puts before each line unless it is told otherwise, and the usual other way."""
@@ -169,6 +171,12 @@ class _Run:
             self.troubles or self.connected or self.summary or self.interval_streams or self.from_start
         )
 
+    @property
+    def is_error_only(self) -> bool:
+        """Tell whether nothing but an error has been read."""
+        began = self.from_start or self.connected or self.summary or self.wordless or self.interval_streams
+        return bool(self.troubles) and not began
+
     def take_header(self, header: re.Match[str]) -> None:
         self.two_ways = self.two_ways or header["roles"] is not None
         self.protocol = "udp" if "Datagrams" in header["more"] else (self.protocol or "tcp")
@@ -231,8 +239,9 @@ class TextRecogniser:
     def close(self) -> Iterable[Finding]:
         """Give back the run that the text ends in, if it ends in one."""
         found = self._finish()
-        if self._early and not self._found_any:
-            found = [*found, _orphan(self._early, 1)]
+        for message in self._early:
+            if not (self._found_any and message.startswith(_SERVER_STOPPED)):
+                found = [*found, _orphan(message, 1)]
         self._early = []
         return found
 
@@ -242,18 +251,19 @@ class TextRecogniser:
             return self._take_row(_row(match), number)
         header = _HEADER.match(text)
         if header is not None:
-            found = self._finish() if self._is_summarised() else []
+            found = self._finish() if self._is_summarised() else self._release_orphan()
             self._current(number).take_header(header)
             return found
         stream = _STREAM.match(text)
         if stream is not None:
-            found = self._finish() if self._is_summarised() else []
+            found = self._finish() if self._is_summarised() else self._release_orphan()
             self._current(number).take_stream(stream)
             return found
         return []
 
     def _take_row(self, row: _Row, number: int) -> list[Finding]:
-        found = self._finish() if not row.who and not row.datagrams and self._is_summarised() else []
+        next_run = not row.who and not row.datagrams and self._is_summarised()
+        found = self._finish() if next_run else self._release_orphan()
         self._current(number).take_row(row)
         return found
 
@@ -264,15 +274,13 @@ class TextRecogniser:
 
     def _current(self, number: int) -> _Run:
         """Return the run that takes the next line, begun here if there is none."""
-        if self._run is None or (self._run.troubles and not self._run.from_start and not self._run.connected):
-            self._hand_over_orphan()
+        if self._run is None:
             self._run = _Run(line=number)
         return self._run.server or self._run
 
-    def _hand_over_orphan(self) -> None:
-        if self._run is not None and self._run.troubles:
-            self._early += self._run.troubles
-            self._run = None
+    def _release_orphan(self) -> list[Finding]:
+        """Close an error that stands alone, because it is not of the run whose line comes now."""
+        return self._finish(keep_trouble=True) if self._run is not None and self._run.is_error_only else []
 
     def _feed_words(self, text: str, number: int) -> list[Finding]:
         if (
@@ -294,8 +302,7 @@ class TextRecogniser:
             return []
         trouble = _TROUBLE.match(text)
         if trouble is not None:
-            self._take_trouble(trouble["message"], number)
-            return []
+            return self._take_trouble(trouble["message"], number)
         version = _VERSION.match(text)
         if version is not None:
             found = self._finish() if self._is_summarised() else []
@@ -338,10 +345,13 @@ class TextRecogniser:
         self._run.done = True
         return self._finish()
 
-    def _take_trouble(self, message: str, number: int) -> None:
+    def _take_trouble(self, message: str, number: int) -> list[Finding]:
+        found = self._release_orphan()
         if self._run is None:
             self._run = _Run(line=number)
-        self._run.troubles.append(message)
+        if len(self._run.troubles) < _TROUBLES_KEPT:
+            self._run.troubles.append(message)
+        return found
 
     def _mark_followed(self, text: str) -> None:
         if self._run is not None and text and (self._run.summary or self._run.wordless):
@@ -383,13 +393,14 @@ class TextRecogniser:
         run, self._run = self._run, None
         if run is None or run.is_empty:
             return []
-        if run.troubles and not (run.from_start or run.connected or run.summary or run.interval_streams):
-            if keep_trouble and all(_speaker(message) is not None for message in run.troubles):
-                self._early += run.troubles
+        if run.is_error_only:
+            (message,) = run.troubles
+            if keep_trouble and _speaker(message) is not None and len(self._early) < _TROUBLES_KEPT:
+                self._early.append(message)
                 return []
-            if self._found_any and all(message.startswith(_SERVER_STOPPED) for message in run.troubles):
+            if self._found_any and message.startswith(_SERVER_STOPPED):
                 return []  # a server stopped between runs is none of them
-            return [_orphan(run.troubles, run.line)]
+            return [_orphan(message, run.line)]
         if not run.troubles and not run.done:
             mine = [message for message in self._early if _speaker(message) == run.side]
             mine = [message for message in mine if not (listening and message.startswith(_SERVER_STOPPED))]
@@ -408,9 +419,8 @@ def _speaker(message: str) -> Side | None:
     return None
 
 
-def _orphan(troubles: list[str], line: int) -> Finding:
+def _orphan(message: str, line: int) -> Finding:
     """Return the finding of an error without a run."""
-    message = troubles[0]
     client = "connect to server" in message or "server is busy" in message
     problem = Problem(classify_error(message), message)
     side: Side | None = "client" if client else _speaker(message)

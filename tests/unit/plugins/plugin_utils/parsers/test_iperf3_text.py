@@ -116,6 +116,19 @@ def test_an_error_between_a_logs_runs_is_a_run_of_its_own() -> None:
     assert [one.reason for one in recognise(*log)] == ["", "tool_error", "", ""]
 
 
+def test_each_refused_client_is_a_run() -> None:
+    refused = "iperf3: error - unable to connect to server: Connection refused"
+    found = recognise(refused, refused, HEADER, SENDER, RECEIVER, "text")
+    assert [one.reason for one in found] == ["refused", "refused", ""]
+    assert [one.line for one in found] == [1, 2, 3]
+
+
+def test_an_interrupted_client_without_rows_after_a_good_one() -> None:
+    good = (CAPTURES / "3.12/tcp.client.txt").read_text().splitlines()
+    found = recognise(*good, "iperf3: interrupt - the client has terminated", *good)
+    assert sorted(one.reason for one in found) == ["", "", "interrupted"]
+
+
 def test_output_of_iperf_2_is_not_read() -> None:
     assert (
         recognise("[  3]  0.0-10.0 sec  1.10 GBytes   943 Mbits/sec", "[  3]  0.0000-10.0011 sec  1 GBytes")
