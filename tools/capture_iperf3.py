@@ -3,13 +3,14 @@
 
     sudo tools/capture_iperf3.py --roots /var/tmp/iperf3-roots [--only bullseye] [--scenario udp]
 
-Each release is put under ``--roots`` with debootstrap (about 200 MB each, kept for the next time) and run from there
-with chroot. Everything happens in network, host name and mount namespaces of the script's own, over its loopback.
-The host's iperf3 is captured as well. Nothing is edited afterwards: a file is what the tool printed.
+Each release is put under ``--roots`` with debootstrap (about 200 MB each, kept for the next time) and run
+from there with chroot. Everything happens in network, host name and mount namespaces of the script's own,
+over its loopback. The host's iperf3 is captured as well. Nothing is edited afterwards: a file is what the
+tool printed.
 
-A run leaves ``SCENARIO.client.json`` or ``.txt`` and ``SCENARIO.server...`` in a folder named after the version. Text
-is standard output and error together, as a terminal shows it; JSON is standard output, and what was said on standard
-error lies beside it as ``.stderr``.
+A run leaves ``SCENARIO.client.json`` or ``.txt`` and ``SCENARIO.server...`` in a folder named after the
+version. Text is standard output and error together, in the order in which they reach a file; JSON is standard
+output, and what was said on standard error lies beside it as ``.stderr``.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ LIMIT_SECONDS = 30
 
 @dataclass(frozen=True)
 class Scenario:
-    """One run to capture. ``formats`` are those of the client and server, ``minimum`` the first version that can."""
+    """One run to capture: in which formats, and which version is the first that can."""
 
     name: str
     client: tuple[str, ...] = ("-t", "2")
@@ -63,6 +64,7 @@ SCENARIOS = (
     Scenario("megabytes", ("-t", "2", "-f", "M"), formats=("txt",)),
     Scenario("kilobits", ("-t", "2", "-f", "k", "-b", "1M"), formats=("txt",)),
     Scenario("title", ("-t", "2", "-T", "first"), formats=("txt",)),
+    Scenario("timestamps", ("-t", "2", "--timestamps"), formats=("txt",), minimum=(3, 7)),
     Scenario("server-output", ("-t", "2", "--get-server-output")),
     Scenario("udp-server-output", ("-u", "-b", "10M", "-l", "1400", "-t", "2", "--get-server-output")),
     Scenario("stream", ("-t", "2", "--json-stream"), formats=("json",), minimum=(3, 17)),
@@ -162,7 +164,7 @@ def _capture(build: Build, wanted: list[str] | None) -> None:
 
 
 def _capture_mixed(builds: list[Build], wanted: list[str] | None) -> None:
-    """Run the newest client against the oldest servers: UDP losses are lost on the way (issue 2055 of iperf)."""
+    """Run the newest client against older servers: losses are lost on the way (issue 2055 of iperf)."""
     if wanted and "mixed" not in wanted:
         return
     newest = max(builds, key=lambda build: [int(part) for part in build.version.split(".")])
@@ -294,7 +296,9 @@ def _stream_faults(build: Build, kind: str, folder: Path) -> None:
         return
     _client(build, kind, folder / "stream-refused.client", *_STREAM.client).stop()
     server = _server(build, kind, folder / "stream-interrupted.server", "-1", "--json-stream")
-    client = _client(build, kind, folder / "stream-interrupted.client", "-t", "10", "-b", "10M", "--json-stream")
+    client = _client(
+        build, kind, folder / "stream-interrupted.client", "-t", "10", "-b", "10M", "--json-stream"
+    )
     time.sleep(2.5)
     client.stop(signal.SIGINT)
     server.stop()

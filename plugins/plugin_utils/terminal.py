@@ -29,10 +29,10 @@ HEADLINES = (
     ("rtt_p99", "round trip p99"),
     ("rtt_p99.9", "round trip p99.9"),
     ("message_rate", "message rate"),
-    ("syscalls_per_gib_server", "system calls per GiB, server"),
-    ("syscalls_per_gib_client", "system calls per GiB, client"),
-    ("syscalls_per_message_server", "system calls per message, server"),
-    ("syscalls_per_message_client", "system calls per message, client"),
+    ("syscalls_per_gib_server", "calls per GiB, server"),
+    ("syscalls_per_gib_client", "calls per GiB, client"),
+    ("syscalls_per_message_server", "calls per message, server"),
+    ("syscalls_per_message_client", "calls per message, client"),
 )
 SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 GroupKey = tuple[str, str, str, str]
@@ -150,7 +150,7 @@ def _figure_cells(row: Row, label: str) -> tuple[str, ...]:
     if row["ci_low"] is None:
         interval = "too few runs"
     else:
-        interval = f"{format_value(row['ci_low'], unit)} .. {format_value(row['ci_high'], unit)}"
+        interval = _format_interval(row["ci_low"], row["ci_high"], unit)
     return (
         label,
         format_value(row["median"], unit),
@@ -161,12 +161,24 @@ def _figure_cells(row: Row, label: str) -> tuple[str, ...]:
     )
 
 
+def _format_interval(low: float, high: float, unit: str) -> str:
+    """Two figures with the unit written once where both have the same."""
+    low_text, high_text = format_value(low, unit), format_value(high, unit)
+    number, _space, low_unit = low_text.partition(" ")
+    return f"{number if low_unit and high_text.endswith(' ' + low_unit) else low_text} .. {high_text}"
+
+
+def _share(part: float, total: float) -> str:
+    percent = 100 * part / total
+    return f"{percent:.0f} %" if percent >= 1 else "<1 %"
+
+
 def _cost(row: Row) -> str:
     if row.get("trace_cost") is None:
         return "-"
-    text = f"{row['trace_cost']:+.1f} %"
+    text = f"{row['trace_cost']:+.3g} %"
     if row.get("trace_cost_low") is not None:
-        text += f" ({row['trace_cost_low']:+.1f} .. {row['trace_cost_high']:+.1f})"
+        text += f" ({row['trace_cost_low']:+.3g}..{row['trace_cost_high']:+.3g})"
     return text
 
 
@@ -187,7 +199,7 @@ def _calls(side: str, items: Iterable[JudgedRun]) -> list[str]:
     medians = {name: median(counts.get(name, 0) for counts in per_run) for name in names}
     total = sum(medians.values())
     top = sorted(medians, key=lambda name: (-medians[name], name))[:MOST_CALLS]
-    shown = ", ".join(f"{name} {medians[name]:,.0f} ({100 * medians[name] / total:.0f} %)" for name in top)
+    shown = ", ".join(f"{name} {medians[name]:,.0f} ({_share(medians[name], total)})" for name in top)
     return _wrapped(f"  system calls of the {side} a run (median of {len(per_run)}): ", shown)
 
 

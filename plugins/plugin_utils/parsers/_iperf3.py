@@ -143,7 +143,10 @@ def _measured(run: Measured) -> dict[str, float]:
 
 
 def _mode(run: Measured) -> str:
-    protocol = (run.protocol or "tcp").lower()
+    """Return protocol and direction in one word; empty where the output ends before it says them."""
+    if run.protocol is None:
+        return ""
+    protocol = run.protocol.lower()
     if run.parameters.get("bidir") or (run.forward is not None and run.backward is not None):
         return f"{protocol}-bidir"
     if run.parameters.get("reverse") or run.backward is not None:
@@ -320,7 +323,7 @@ def _distrust(run: Measured, direction: Direction, counts: Datagrams) -> str:
 
 
 def _arrived_by_bytes(length: float | None, direction: Direction, counts: Datagrams) -> float | None:
-    """Return how many packets the receiver's bytes make, by their length or by the share of the bytes sent."""
+    """Return how many packets the receiver's bytes make, by their length or by their share of those sent."""
     if direction.received_bytes is None or direction.received_is_sent:
         return None
     if length:

@@ -3,9 +3,9 @@
 :func:`load` finds the document in whatever surrounds it, :func:`parse_document` judges it, and
 :class:`JsonRecogniser` finds any number of them in a stream of lines.
 
-Differences between versions that are evened out here: ``--bidir`` of 3.7 to 3.10.1 writes its sums twice under
-one name (the second is renamed as 3.11 and later name it); UDP up to 3.10.1 has one sum with the sender's bytes
-and the receiver's losses; an end that did not measure a figure writes 0, which is left out.
+Differences between versions that are evened out here: ``--bidir`` of 3.7 to 3.10.1 writes its sums twice
+under one name (the second is renamed as 3.11 and later name it); UDP up to 3.10.1 has one sum with the
+sender's bytes and the receiver's losses; an end that did not measure a figure writes 0, which is left out.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ _FIRST_KEY = re.compile(r"\s*" + _DOCUMENT_KEYS)
 _NEW_DOCUMENT = re.compile(r'\s*"(?:start"\s*:\s*\{|(?:intervals|error|title|extra_data)"\s*:)')
 _NEW_EVENT = re.compile(r'\{\s*"event"\s*:')
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[{}]')
+_PLAIN_BRACES = re.compile(r'\s*(?:"[^"{}\\]*"\s*:)?[\s\[\]{},]*$')
+"""A line whose braces are all outside of strings: nearly every line that has any."""
 _JSON_LINE = re.compile(
     r'\s*(?:["{}\],]|\[\s*(?:$|[\]{"\[])|(?:-?\d[\d.eE+-]*|true|false|null|-?nan|-?inf)[\s,\]}]*$|$)'
 )
@@ -178,6 +180,10 @@ class _Scanner:
     def _append(self, line: str) -> list[Loaded]:
         self._lone_brace = len(self._lines) if line.strip() == "{" and self._lines else None
         if "{" not in line and "}" not in line:
+            self._lines.append(line)
+            return []
+        if _PLAIN_BRACES.match(line) and self._depth > line.count("}"):
+            self._depth += line.count("{") - line.count("}")
             self._lines.append(line)
             return []
         for token in _TOKEN.finditer(line):
@@ -446,7 +452,7 @@ def _direction(
 
 
 def _old_udp_direction(total: JsonObject, side: Side | None, receiver_is_local: bool) -> Direction | None:
-    """Read the only sum of UDP up to 3.10.1: the sender's bytes, the receiver's seconds, losses and jitter."""
+    """Read the only sum of UDP up to 3.10.1: the sender's bytes, the receiver's seconds and losses."""
     if not total:
         return None
     sent_bytes = _positive(total.get("bytes"))

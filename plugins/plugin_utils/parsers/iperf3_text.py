@@ -1,7 +1,10 @@
-"""iperf3's text output, client and server side, as people keep it: whole, cut to its summary, several runs in a row.
+"""iperf3's text output, client and server side: whole, cut to its summary, several runs in a row.
 
-Transfers are counted in powers of 1024; rates in bits in powers of 1000, and rates in bytes (``-f K``) in powers of
-1024 again. Figures have the three digits that iperf3 prints.
+Transfers are counted in powers of 1024, rates in bits in powers of 1000, and rates in bytes (``-f K``) in
+powers of 1024 again. Figures have the three digits that iperf3 prints.
+
+Where a server's two outputs go to one file, an error may stand before the run that it ended, because standard
+output waits in a buffer. Such an error is held for the next run of the end that reported it.
 """
 
 from __future__ import annotations
@@ -35,8 +38,9 @@ _LISTENING = re.compile(r"Server listening on (?P<port>\d{1,9})")
 _REVERSE = re.compile(r"Reverse mode, remote host .* is sending")
 _VERSION = re.compile(r"iperf (?P<version>3\.\d[\w.+-]*)(?:\s|$)")
 _STARTING = re.compile(
-    r"Starting Test: protocol: (?P<protocol>\w+), (?P<parallel>\d{1,9}) streams, (?P<length>\d{1,12}) byte blocks, "
-    r"omitting (?P<omit>\d{1,9}) seconds, (?P<amount>\d{1,18}) (?P<kind>second test|bytes to send|blocks to send)"
+    r"Starting Test: protocol: (?P<protocol>\w+), (?P<parallel>\d{1,9}) streams,"
+    r" (?P<length>\d{1,12}) byte blocks, omitting (?P<omit>\d{1,9}) seconds,"
+    r" (?P<amount>\d{1,18}) (?P<kind>second test|(?:bytes|blocks) to send)"
 )
 _CPU = re.compile(r"CPU Utilization: local/\w+ (?P<local>[\d.]+)% .*remote/\w+ (?P<remote>[\d.]+)%")
 _CONGESTION = re.compile(r"(?:snd|rcv)_tcp_congestion (?P<name>\S+)")
@@ -45,7 +49,10 @@ _TROUBLE = re.compile(
     r"iperf3?: (?P<message>(?:error|interrupt) - .*|the (?:client|server) has terminated.*)"
 )
 _TITLE = ":  "
+_TROUBLES_KEPT = 8
 _SERVER_STOPPED = "interrupt - the server"
+_STAMP = re.compile(r"(?:[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4}|\d{4}-\d\d-\d\d[T ][\d:]{8}\S*) ")
+"""What ``--timestamps`` puts before each line unless it is told otherwise, and the usual other way."""
 _FIRST_CHARACTERS = frozenset("[CASRTiFsr-")
 
 _BINARY = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -110,14 +117,14 @@ def _float(digits: str) -> float:
 
 
 def _rate(digits: str, prefix: str, unit: str) -> float:
-    """Return bit/s. Written as one decimal number, so that 6.21 Gbits/sec is 6210000000 and nothing beside it."""
+    """Return bit/s, by way of one decimal number: 6.21 Gbits/sec is 6210000000 and nothing beside it."""
     if unit == "Bytes":
         return 8 * _float(digits) * _BINARY[prefix]
     return _float(f"{digits}e{_DECIMAL[prefix]}")
 
 
 def receivers_datagrams(text: str) -> Datagrams | None:
-    """Return the packet counts that the receiver printed in the summary of ``text``, if it has them for all streams."""
+    """Return the packet counts that the receiver printed for all streams in the summary of ``text``."""
     rows = [_row(match) for line in text.splitlines() if (match := _ROW.match(line)) is not None]
     received = {row.stream: row for row in rows if row.who == "receiver"}
     row = received.get("SUM") or (next(iter(received.values())) if len(received) == 1 else None)
@@ -148,7 +155,7 @@ class _Run:
     summary: dict[tuple[str, str], dict[str, _Row]] = field(default_factory=dict)
     """By role and ``sender`` or ``receiver``, then by stream (``SUM`` among them)."""
     wordless: dict[str, _Row] = field(default_factory=dict)
-    """Summary rows of UDP as versions before 3.2 or so print them: the sender's bytes, the receiver's losses."""
+    """Summary rows of UDP up to about 3.1: the sender's bytes and the receiver's losses in one."""
     interval_streams: dict[tuple[str, str], int] = field(default_factory=dict)
     interval_seconds: float = 0.0
     omitted_seconds: float = 0.0
@@ -163,6 +170,12 @@ class _Run:
         return not (
             self.troubles or self.connected or self.summary or self.interval_streams or self.from_start
         )
+
+    @property
+    def is_error_only(self) -> bool:
+        """Tell whether nothing but an error has been read."""
+        began = self.from_start or self.connected or self.summary or self.wordless or self.interval_streams
+        return bool(self.troubles) and not began
 
     def take_header(self, header: re.Match[str]) -> None:
         self.two_ways = self.two_ways or header["roles"] is not None
@@ -211,6 +224,9 @@ class TextRecogniser:
     def feed(self, line: str, number: int) -> Iterable[Finding]:
         """Take the next cleaned line; give back the runs that it completes."""
         text = line.lstrip()
+        if text[3:4] == " " or text[4:5] == "-":
+            stamp = _STAMP.match(text)
+            text = text[stamp.end() :].lstrip() if stamp is not None else text
         if _TITLE in text and text[:1] != "[":
             text = text.partition(_TITLE)[2].lstrip()
         if text[:1] == "[":
@@ -223,8 +239,9 @@ class TextRecogniser:
     def close(self) -> Iterable[Finding]:
         """Give back the run that the text ends in, if it ends in one."""
         found = self._finish()
-        if self._early and not self._found_any:
-            found = [*found, _orphan(self._early, 1)]
+        for message in self._early:
+            if not (self._found_any and message.startswith(_SERVER_STOPPED)):
+                found = [*found, _orphan(message, 1)]
         self._early = []
         return found
 
@@ -234,18 +251,19 @@ class TextRecogniser:
             return self._take_row(_row(match), number)
         header = _HEADER.match(text)
         if header is not None:
-            found = self._finish() if self._is_summarised() else []
+            found = self._finish() if self._is_summarised() else self._release_orphan()
             self._current(number).take_header(header)
             return found
         stream = _STREAM.match(text)
         if stream is not None:
-            found = self._finish() if self._is_summarised() else []
+            found = self._finish() if self._is_summarised() else self._release_orphan()
             self._current(number).take_stream(stream)
             return found
         return []
 
     def _take_row(self, row: _Row, number: int) -> list[Finding]:
-        found = self._finish() if not row.who and not row.datagrams and self._is_summarised() else []
+        next_run = not row.who and not row.datagrams and self._is_summarised()
+        found = self._finish() if next_run else self._release_orphan()
         self._current(number).take_row(row)
         return found
 
@@ -256,15 +274,13 @@ class TextRecogniser:
 
     def _current(self, number: int) -> _Run:
         """Return the run that takes the next line, begun here if there is none."""
-        if self._run is None or (self._run.troubles and not self._run.from_start and not self._run.connected):
-            self._hand_over_orphan()
+        if self._run is None:
             self._run = _Run(line=number)
         return self._run.server or self._run
 
-    def _hand_over_orphan(self) -> None:
-        if self._run is not None and self._run.troubles:
-            self._early += self._run.troubles
-            self._run = None
+    def _release_orphan(self) -> list[Finding]:
+        """Close an error that stands alone, because it is not of the run whose line comes now."""
+        return self._finish(keep_trouble=True) if self._run is not None and self._run.is_error_only else []
 
     def _feed_words(self, text: str, number: int) -> list[Finding]:
         if (
@@ -286,8 +302,7 @@ class TextRecogniser:
             return []
         trouble = _TROUBLE.match(text)
         if trouble is not None:
-            self._take_trouble(trouble["message"], number)
-            return []
+            return self._take_trouble(trouble["message"], number)
         version = _VERSION.match(text)
         if version is not None:
             found = self._finish() if self._is_summarised() else []
@@ -330,10 +345,13 @@ class TextRecogniser:
         self._run.done = True
         return self._finish()
 
-    def _take_trouble(self, message: str, number: int) -> None:
+    def _take_trouble(self, message: str, number: int) -> list[Finding]:
+        found = self._release_orphan()
         if self._run is None:
             self._run = _Run(line=number)
-        self._run.troubles.append(message)
+        if len(self._run.troubles) < _TROUBLES_KEPT:
+            self._run.troubles.append(message)
+        return found
 
     def _mark_followed(self, text: str) -> None:
         if self._run is not None and text and (self._run.summary or self._run.wordless):
@@ -369,19 +387,20 @@ class TextRecogniser:
     def _finish(self, *, keep_trouble: bool = False, listening: bool = False) -> list[Finding]:
         """Close the open run. ``keep_trouble`` keeps an error that stands before the run it belongs to.
 
-        A server's error comes before its first line where standard output was buffered and standard error not.
+        An error comes before the run's first line where standard output was buffered.
         ``listening``: the server went on, so the run was not ended by a stop of the server.
         """
         run, self._run = self._run, None
         if run is None or run.is_empty:
             return []
-        if run.troubles and not (run.from_start or run.connected or run.summary or run.interval_streams):
-            if keep_trouble and all(_speaker(message) is not None for message in run.troubles):
-                self._early += run.troubles
+        if run.is_error_only:
+            (message,) = run.troubles
+            if keep_trouble and _speaker(message) is not None and len(self._early) < _TROUBLES_KEPT:
+                self._early.append(message)
                 return []
-            if self._found_any and all(message.startswith(_SERVER_STOPPED) for message in run.troubles):
+            if self._found_any and message.startswith(_SERVER_STOPPED):
                 return []  # a server stopped between runs is none of them
-            return [_orphan(run.troubles, run.line)]
+            return [_orphan(message, run.line)]
         if not run.troubles and not run.done:
             mine = [message for message in self._early if _speaker(message) == run.side]
             mine = [message for message in mine if not (listening and message.startswith(_SERVER_STOPPED))]
@@ -400,9 +419,8 @@ def _speaker(message: str) -> Side | None:
     return None
 
 
-def _orphan(troubles: list[str], line: int) -> Finding:
+def _orphan(message: str, line: int) -> Finding:
     """Return the finding of an error without a run."""
-    message = troubles[0]
     client = "connect to server" in message or "server is busy" in message
     problem = Problem(classify_error(message), message)
     side: Side | None = "client" if client else _speaker(message)
@@ -424,7 +442,7 @@ def _measure(run: _Run) -> Measured:
     return Measured(
         side=side,
         version=run.version,
-        protocol=run.protocol,
+        protocol=run.protocol or ("tcp" if run.summary else None),
         parameters=_parameters(run, len(streams), reverse=forward is None and backward is not None),
         forward=forward,
         backward=backward,
@@ -453,7 +471,7 @@ def _is_forward(run: _Run, role: str) -> bool:
 
 
 def _is_reverse(run: _Run) -> bool:
-    """Tell whether the server sends. Its own text does not say so, but only a sender's row has a figure then."""
+    """Tell whether the server sends: its own text shows it by having a figure for the sender only."""
     if run.reverse or run.side != "server":
         return run.reverse
     sent, received = _total(run, "", "sender"), _total(run, "", "receiver")
@@ -461,7 +479,7 @@ def _is_reverse(run: _Run) -> bool:
 
 
 def _total(run: _Run, role: str, who: str) -> _Row | None:
-    """Return the row for all streams, which is the only stream's where there is one; several without are none."""
+    """Return the row for all streams: [SUM], or the only stream's. Several without [SUM] are none."""
     rows = run.summary.get((role, who), {})
     if "SUM" in rows:
         return rows["SUM"]
@@ -557,8 +575,8 @@ def _side(run: _Run) -> Side | None:
 
 def _parameters(run: _Run, streams: int, *, reverse: bool) -> dict[str, Any]:
     shown = dict(run.parameters)
-    if run.protocol:
-        shown.setdefault("protocol", run.protocol)
+    if run.protocol or run.summary:
+        shown.setdefault("protocol", run.protocol or "tcp")  # every summary of UDP has datagrams in it
     count = len(run.connected) or streams
     if count:
         shown.setdefault("parallel", count // 2 if run.two_ways else count)

@@ -164,13 +164,20 @@ FAULTS = {
     "busy.client": {"3.9": "no_data", "3.12": "busy", "3.18": "busy", "3.22": "busy"},
     "interrupted.client": dict.fromkeys(("3.9", "3.12", "3.18", "3.22"), "interrupted"),
     "interrupted.server": dict.fromkeys(("3.9", "3.12", "3.18", "3.22"), "interrupted"),
-    "server-stopped.client": {"3.9": "no_data", "3.12": "interrupted", "3.18": "interrupted", "3.22": "interrupted"},
+    "server-stopped.client": {
+        "3.9": "no_data",
+        "3.12": "interrupted",
+        "3.18": "interrupted",
+        "3.22": "interrupted",
+    },
     "server-stopped.server": dict.fromkeys(("3.9", "3.12", "3.18", "3.22"), "interrupted"),
     "probed.server": {"3.9": "malformed", "3.12": "tool_error", "3.18": "tool_error", "3.22": "tool_error"},
 }
 
 
-@pytest.mark.parametrize(("name", "version"), [(name, version) for name, of in FAULTS.items() for version in of])
+@pytest.mark.parametrize(
+    ("name", "version"), [(name, version) for name, of in FAULTS.items() for version in of]
+)
 def test_faults_are_named(name: str, version: str) -> None:
     finding = parse_document((CAPTURES / version / f"{name}.json").read_text())
     assert finding.status != "valid"

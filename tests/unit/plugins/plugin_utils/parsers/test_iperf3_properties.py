@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.parsers.finding import Finding
-from ansible_collections.pairbench.lab.plugins.plugin_utils.parsers.iperf3_json import JsonRecogniser, parse_document
+from ansible_collections.pairbench.lab.plugins.plugin_utils.parsers.iperf3_json import (
+    JsonRecogniser,
+    parse_document,
+)
 from ansible_collections.pairbench.lab.plugins.plugin_utils.parsers.iperf3_text import TextRecogniser
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,13 +98,16 @@ def test_the_end_alone_is_no_other_figure(name: str, share: float) -> None:
     for finding in recognise("\n".join(lines[int(share * len(lines)) :])):
         if finding.status == "valid" and "throughput_received" in metrics(finding):
             assert any(
-                metrics(finding)["throughput_received"] == figure.get("throughput_received") for figure in figures
+                metrics(finding)["throughput_received"] == figure.get("throughput_received")
+                for figure in figures
             )
 
 
 JUNK = st.lists(
     st.one_of(
-        st.text(st.characters(codec="utf-8", exclude_characters="[]{}\r\n\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")),
+        st.text(
+            st.characters(codec="utf-8", exclude_characters="[]{}\r\n\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
+        ),
         st.sampled_from(
             [
                 "WARNING:  Size of data read does not correspond to offered length",
@@ -120,7 +126,14 @@ JUNK = st.lists(
 
 
 def without_line(finding: Finding) -> tuple[object, ...]:
-    return (finding.status, finding.reason, finding.mode, finding.side, dict(finding.parameters), finding.samples)
+    return (
+        finding.status,
+        finding.reason,
+        finding.mode,
+        finding.side,
+        dict(finding.parameters),
+        finding.samples,
+    )
 
 
 @given(name=st.sampled_from([name for name in NAMES if "summary" not in name]), before=JUNK, after=JUNK)
@@ -206,13 +219,17 @@ def adaptive(value: float, base: float) -> str:
 
 def rendered(received: int, sent: int, seconds: int, prefix: str | None, unit: str, retransmits: int) -> str:
     rows = []
-    for count, tail in ((sent, f"{retransmits:3d}             sender"), (received, "                receiver")):
+    for count, tail in (
+        (sent, f"{retransmits:3d}             sender"),
+        (received, "                receiver"),
+    ):
         transfer = adaptive(count, 1024)
         rate = count / seconds * (8 if unit == "bits" else 1)
         base = 1000 if unit == "bits" else 1024
         shown = prefix if prefix is not None else adaptive(rate, base)
         rows.append(
-            f"[  5] {0:6.2f}-{seconds:<6.2f} sec  {printed(scaled(count, 1024, transfer), transfer + 'Bytes')}"
+            f"[  5] {0:6.2f}-{seconds:<6.2f} sec"
+            f"  {printed(scaled(count, 1024, transfer), transfer + 'Bytes')}"
             f"  {printed(scaled(rate, base, shown), shown + unit)}/sec  {tail}"
         )
     return "\n".join(
