@@ -7,6 +7,7 @@ only ``valid`` runs give samples and system-call rows. A figure that was not mea
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -276,9 +277,18 @@ def _other_peer(record: RecordView, client: Finding) -> Trouble | None:
     assert record.server is not None
     for name, planned in (("address", record.server.address), ("port", record.server.port)):
         shown = client.parameters.get(name)
-        if planned is not None and shown is not None and str(shown) != str(planned):
+        if planned is not None and shown is not None and _spelt(shown) != _spelt(planned):
             return Trouble("peer", f"The client was connected to {name} {shown}, planned was {planned}.")
     return None
+
+
+def _spelt(address: object) -> str:
+    """An address in one spelling, however many zeros IPv6 was written with; anything else as it is."""
+    text = str(address).partition("%")[0]
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text
 
 
 def _mixed_versions(record: RecordView, client: Finding) -> Trouble | None:
