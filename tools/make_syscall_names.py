@@ -1,10 +1,12 @@
-"""Write plugins/plugin_utils/syscall_names.json from the system-call tables of a kernel source tree.
+#!/usr/bin/env python3
+"""Write plugins/plugin_utils/syscall_names.json from the Linux kernel's own system-call tables.
 
-The kernel names its tracepoints after the function that a table entry points to (``sys_newfstat``), not after the
-call (``fstat``), so the entry point is what is kept. On Debian the tree comes with a package:
+    apt-get download linux-source-7.2 linux-source-6.1
+    for deb in linux-source-*.deb; do dpkg-deb --fsys-tarfile "$deb" | tar -x --wildcards './usr/src/*.tar.xz'; done
+    tools/make_syscall_names.py usr/src/linux-source-7.2.tar.xz usr/src/linux-source-6.1.tar.xz
 
-    apt-get install linux-source && tar xf /usr/src/linux-source-*.tar.xz
-    python tools/make_syscall_names.py linux-source-6.12
+Each argument is a kernel source tree or a tar archive of one, the newest first. Numbers are never reused, so an
+older kernel only adds the calls that a newer one has removed.
 """
 
 from __future__ import annotations
@@ -12,53 +14,124 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-TARGET = Path(__file__).resolve().parent.parent / "plugins" / "plugin_utils" / "syscall_names.json"
+OUTPUT = Path(__file__).resolve().parent.parent / "plugins" / "plugin_utils" / "syscall_names.json"
 
-GENERIC = "scripts/syscall.tbl"
-TABLES: dict[str, tuple[str, frozenset[str]]] = {
-    # Architecture as uname -m says it: the table, and which of its ABIs that architecture's kernel offers.
-    "x86_64": ("arch/x86/entry/syscalls/syscall_64.tbl", frozenset({"common", "64"})),
-    "i686": ("arch/x86/entry/syscalls/syscall_32.tbl", frozenset({"i386"})),
-    "aarch64": (GENERIC, frozenset({"common", "64", "renameat", "rlimit", "memfd_secret"})),
-    "riscv64": (GENERIC, frozenset({"common", "64", "riscv", "memfd_secret", "rlimit"})),
-    "loongarch64": (GENERIC, frozenset({"common", "64"})),
-    "armv7l": ("arch/arm/tools/syscall.tbl", frozenset({"common", "eabi"})),
-    "ppc64le": ("arch/powerpc/kernel/syscalls/syscall.tbl", frozenset({"common", "64", "nospu"})),
-    "s390x": ("arch/s390/kernel/syscalls/syscall.tbl", frozenset({"common", "64"})),
+_ENTRY = re.compile(r"(?:compat_)?_*sys_(\w+)$")
+_RENAMED = re.compile(r"^#define\s+__\w+?_sys_(\w+)\s+__\w+?_sys_(\w+)\s*$", re.M)
+_MAKE_VARIABLE = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL)\s*=\s*(\d+)\s*$", re.M)
+_ABI_LIST = re.compile(r"^syscall_abis_64\s*\+=(.*)$", re.M)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Where one architecture keeps its table and which rows of it are its own (not another ABI's)."""
+
+    table: str
+    abis: frozenset[str]
+    sources: str
+    """The folder under arch/ that may add ABIs and rename entry points."""
+
+
+_GENERIC = frozenset({"common", "64"})
+ARCHITECTURES = {
+    "x86_64": Architecture("arch/x86/entry/syscalls/syscall_64.tbl", frozenset({"common", "64"}), "x86"),
+    "i386": Architecture("arch/x86/entry/syscalls/syscall_32.tbl", frozenset({"i386"}), "x86"),
+    "aarch64": Architecture("scripts/syscall.tbl", _GENERIC, "arm64"),
+    "riscv64": Architecture("scripts/syscall.tbl", _GENERIC, "riscv"),
+    "loongarch64": Architecture("scripts/syscall.tbl", _GENERIC, "loongarch"),
+    "ppc64": Architecture(
+        "arch/powerpc/kernel/syscalls/syscall.tbl", frozenset({"common", "nospu", "64"}), "powerpc"
+    ),
+    "s390x": Architecture("arch/s390/kernel/syscalls/syscall.tbl", frozenset({"common", "64"}), "s390"),
+    "arm": Architecture("arch/arm/tools/syscall.tbl", frozenset({"common"}), "arm"),
 }
+_OPTIONAL = re.compile(r"^\s*COND_SYSCALL\((\w+)\)", re.M)
+_WANTED = re.compile(
+    r"(Makefile|kernel/sys_ni\.c|scripts/syscall\.tbl|arch/(?:x86|powerpc|s390|arm)/.*\.tbl"
+    r"|arch/\w+/kernel/Makefile\.syscalls|arch/\w+/kernel/sys\w*\.c)$"
+)
 
 
-def entry_points(table: str, abis: frozenset[str]) -> dict[str, str]:
-    """Number to entry point (without ``sys_``) of the calls that a table gives these ABIs."""
-    names = {}
-    for line in table.splitlines():
-        fields = line.partition("#")[0].split()
-        if len(fields) < 4 or fields[1] not in abis:
-            continue
-        entry = re.sub(r"^(__\w+?_)?sys_", "", fields[3])
-        names[fields[0]] = fields[2] if entry == "ni_syscall" else entry
-    return names
-
-
-def kernel_version(makefile: str) -> str:
-    """The version that a kernel's top Makefile states."""
-    found = dict(re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)$", makefile, re.M))
-    return f"{found['VERSION']}.{found['PATCHLEVEL']}.{found['SUBLEVEL']}"
-
-
-def main(source: Path) -> None:
-    """Read the tables below ``source`` and write the data file."""
-    names = {
-        machine: entry_points((source / path).read_text(encoding="utf-8"), abis)
-        for machine, (path, abis) in TABLES.items()
+def main(arguments: list[str]) -> int:
+    """Write the table; the exit status for the shell."""
+    if not arguments:
+        print(__doc__, file=sys.stderr)
+        return 2
+    kernels = [dict(_read_tree(Path(name))) for name in arguments]
+    document = {
+        "source": "Linux " + ", ".join(kernel_version(files) for files in kernels),
+        "optional": sorted(
+            {name for files in kernels for name in _OPTIONAL.findall(files["kernel/sys_ni.c"])}
+        ),
+        "architectures": {name: merge(kernels, where) for name, where in ARCHITECTURES.items()},
     }
-    document = {"kernel": kernel_version((source / "Makefile").read_text(encoding="utf-8")), "names": names}
-    TARGET.write_text(json.dumps(document, indent=0, sort_keys=True) + "\n", encoding="utf-8")
-    for machine, found in names.items():
-        print(f"{machine}: {len(found)} system calls")
+    OUTPUT.write_text(render(document), encoding="utf-8")
+    return 0
+
+
+def kernel_version(files: dict[str, str]) -> str:
+    """The version that the tree's top Makefile states."""
+    parts = dict(_MAKE_VARIABLE.findall(files["Makefile"]))
+    return f"{parts['VERSION']}.{parts['PATCHLEVEL']}.{parts['SUBLEVEL']}"
+
+
+def merge(kernels: list[dict[str, str]], where: Architecture) -> dict[str, str]:
+    """Number (as text, for JSON) to the name of the kernel's entry function; the newest kernel decides."""
+    numbers: dict[int, str] = {}
+    for files in kernels:
+        if where.table in files:
+            for number, name in table(files, where):
+                numbers.setdefault(number, name)
+    return {str(number): numbers[number] for number in sorted(numbers)}
+
+
+def table(files: dict[str, str], where: Architecture) -> Iterator[tuple[int, str]]:
+    """The implemented calls of one table: ``<number> <abi> <name> <entry point> …``."""
+    makefile = files.get(f"arch/{where.sources}/kernel/Makefile.syscalls", "")
+    extra = {word for line in _ABI_LIST.findall(makefile) for word in line.split()}
+    renamed = dict(
+        pair
+        for path, text in files.items()
+        if path.startswith(f"arch/{where.sources}/kernel/sys")
+        for pair in _RENAMED.findall(text)
+    )
+    for line in files[where.table].splitlines():
+        columns = line.partition("#")[0].split()
+        if len(columns) < 4 or columns[1] not in where.abis | extra:
+            continue
+        found = _ENTRY.match(columns[3])
+        if found and found.group(1) != "ni_syscall":
+            # On arm a few entry points are assembly around the real one; the tracepoint has the real one's name.
+            name = found.group(1).removesuffix("_wrapper")
+            yield int(columns[0]), renamed.get(name, name)
+
+
+def render(document: dict[str, object]) -> str:
+    """JSON with one call a line, so that a new kernel is a readable difference."""
+    return json.dumps(document, indent=1) + "\n"
+
+
+def _read_tree(path: Path) -> Iterator[tuple[str, str]]:
+    """The files this program needs: path inside the tree, text."""
+    if path.is_dir():
+        for file in path.rglob("*"):
+            name = file.relative_to(path).as_posix()
+            if _WANTED.fullmatch(name) and not name.startswith("tools/") and file.is_file():
+                yield name, file.read_text(encoding="utf-8")
+        return
+    with tarfile.open(path) as archive:
+        for member in archive:
+            inside = member.name.partition("/")[2]
+            if member.isfile() and _WANTED.fullmatch(inside) and not inside.startswith("tools/"):
+                handle = archive.extractfile(member)
+                if handle is not None:
+                    yield inside, handle.read().decode("utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    raise SystemExit(main(sys.argv[1:]))

@@ -7,6 +7,7 @@ only ``valid`` runs give samples and system-call rows. A figure that was not mea
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -29,6 +30,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "refused": "The client was refused, or found nobody listening.",
         "busy": "The server was already running a test for somebody else.",
         "port_taken": "The server's port was taken by another process.",
+        "address_in_use": "The benchmark could not listen because another process did.",
         "server_not_listening": "The server did not listen within its limit.",
         "server_not_ready": "The server end said that it could not start the run.",
         "server_died": "The server ended before it listened.",
@@ -67,6 +69,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "gate_error": "The record could not be judged because of a fault in this program.",
         # Of traces only.
         "lost_events": "The tracer lost events, so its counts are too low.",
+        "tracer_killed": "The tracer was ended before it printed its counts.",
         "map_full": "The tracer's map was full, so calls are missing.",
         "tracer_error": "The tracer reported an error.",
         "histogram": "The trace holds a histogram, which has no counts per call.",
@@ -224,13 +227,14 @@ def _not_as_planned(record: RecordView, client: Finding) -> Trouble | None:
 
 
 def _other_duration(record: RecordView, client: Finding) -> Trouble | None:
-    asked, measured = number_of(record.parameters, "seconds"), _figures(client).get("seconds")
+    asked, measured = number_of(record.parameters, "seconds"), client.measured.get("seconds")
     if asked is None or measured is None:
         return None
-    expected = asked - SOCKPERF_CUT_SECONDS if record.benchmark == "sockperf" else asked
+    windowed = record.benchmark == "sockperf" and record.parameters.get("mode") != "throughput"
+    expected = asked - SOCKPERF_CUT_SECONDS if windowed else asked
     slack = max(SECONDS_TOLERANCE * expected, SECONDS_TOLERANCE_MIN)
     least = expected - slack
-    if record.benchmark == "sockperf":
+    if windowed:
         # A sockperf that lost one message measures less and says nothing, so nothing more is forgiven there
         # than what lies between two replies (under-load asks for one in a hundred).
         least = (1 - SECONDS_TOLERANCE) * expected - min(3 * _reply_gap(client, asked), expected / 2)
@@ -244,23 +248,8 @@ def _other_duration(record: RecordView, client: Finding) -> Trouble | None:
 
 def _reply_gap(client: Finding, asked: float) -> float:
     """Mean seconds between two replies; 0 where their number is not known."""
-    received = _figures(client).get("messages_received", 0.0)
+    received = client.measured.get("messages_received", 0.0)
     return asked / received if received > 0 else 0.0
-
-
-def _figures(finding: Finding) -> Mapping[str, float]:
-    """What the tool says it did: `Finding.measured`, and counts that are results as well."""
-    counts = {
-        sample.metric: sample.value
-        for sample in finding.samples
-        if sample.metric in ("messages_sent", "messages_received")
-    }
-    seconds = number_of(finding.parameters, "measured_seconds")
-    if seconds is not None:
-        counts["seconds"] = seconds
-    if finding.side == "server" and "messages_received" in counts:
-        counts["messages_handled"] = counts["messages_received"]
-    return {**counts, **finding.measured}
 
 
 COMPARED_PARAMETERS = (
@@ -288,9 +277,18 @@ def _other_peer(record: RecordView, client: Finding) -> Trouble | None:
     assert record.server is not None
     for name, planned in (("address", record.server.address), ("port", record.server.port)):
         shown = client.parameters.get(name)
-        if planned is not None and shown is not None and str(shown) != str(planned):
+        if planned is not None and shown is not None and _spelt(shown) != _spelt(planned):
             return Trouble("peer", f"The client was connected to {name} {shown}, planned was {planned}.")
     return None
+
+
+def _spelt(address: object) -> str:
+    """An address in one spelling, however many zeros IPv6 was written with; anything else as it is."""
+    text = str(address).partition("%")[0]
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text
 
 
 def _mixed_versions(record: RecordView, client: Finding) -> Trouble | None:
@@ -335,8 +333,8 @@ def _only_sent(record: RecordView, server: Finding) -> bool:
 
 
 def _other_messages(record: RecordView, client: Finding, server: Finding) -> Trouble | None:
-    handled = _figures(server).get("messages_handled")
-    sent = _figures(client).get("messages_sent")
+    handled = server.measured.get("messages_handled")
+    sent = client.measured.get("messages_sent")
     if handled is None:
         return Trouble(
             "server_unconfirmed",
@@ -344,7 +342,8 @@ def _other_messages(record: RecordView, client: Finding, server: Finding) -> Tro
         )
     if sent is None:
         return None
-    may_lose = client.mode != "ping-pong" and _protocol(record, client) == "udp"
+    mode = record.parameters.get("mode") or client.mode
+    may_lose = mode in ("under-load", "throughput") and _protocol(record, client) == "udp"
     lost = sent - handled
     if -MESSAGE_SLACK <= lost <= MESSAGE_SLACK or (may_lose and lost > 0):
         return None
@@ -352,7 +351,7 @@ def _other_messages(record: RecordView, client: Finding, server: Finding) -> Tro
 
 
 def _other_bytes(client: Finding, server: Finding) -> Trouble | None:
-    one, other = _figures(client).get("bytes_received"), _figures(server).get("bytes_received")
+    one, other = client.measured.get("bytes_received"), server.measured.get("bytes_received")
     if one is None or other is None or abs(one - other) <= BYTES_TOLERANCE * max(one, other):
         return None
     return Trouble(
@@ -365,7 +364,7 @@ def _other_bytes(client: Finding, server: Finding) -> Trouble | None:
 
 def _believe(record: RecordView, client: Finding, server: Finding | None) -> Judgement:
     # What the server says it handled or received comes from itself; everything else from the client.
-    figures = {**_figures(client), **_handled(server)}
+    figures = {**client.measured, **_handled(server)}
     samples = list(client.samples)
     rows: list[SyscallCount] = []
     evidences: list[tuple[End, Evidence]] = []
@@ -397,7 +396,7 @@ def _per_unit(
 
 
 def _handled(server: Finding | None) -> Mapping[str, float]:
-    handled = None if server is None else _figures(server).get("messages_handled")
+    handled = None if server is None else server.measured.get("messages_handled")
     return {} if handled is None else {"messages_handled": handled}
 
 
@@ -407,7 +406,7 @@ def _checks(record: RecordView, client: Finding, server: Finding | None) -> Iter
     notes = [*client.notes, *(f"server: {note}" for note in (server.notes if server else ()))]
     if notes:
         yield "tool_note", "; ".join(notes)
-    sent = _figures(client).get("messages_sent")
+    sent = client.measured.get("messages_sent")
     handled = _handled(server).get("messages_handled")
     if sent is not None and handled is not None and handled < sent - MESSAGE_SLACK:
         yield "messages_lost", f"the server handled {handled:.0f} of {sent:.0f} messages"

@@ -1,29 +1,62 @@
-"""System-call numbers to the names of the kernel's tracepoints, per architecture.
+"""System-call numbers to the names of the kernel's tracepoints, for the architecture of the traced host.
 
-The table is written by tools/make_syscall_names.py from the kernel's own tables.
+The numbers come from ``syscall_names.json``, which ``tools/make_syscall_names.py`` writes from the kernel's own tables.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
-SAME_TABLE = {"amd64": "x86_64", "arm64": "aarch64", "i386": "i686", "i586": "i686", "armv8l": "armv7l"}
+from .model import JsonObject
 
+_DATA = Path(__file__).with_name("syscall_names.json")
 
-@functools.cache
-def _tables() -> Mapping[str, Mapping[str, str]]:
-    document = json.loads(Path(__file__).with_name("syscall_names.json").read_text(encoding="utf-8"))
-    names: Mapping[str, Mapping[str, str]] = document["names"]
-    return names
+_ALIASES = {
+    "amd64": "x86_64",
+    "arm64": "aarch64",
+    "ppc64le": "ppc64",
+    "i486": "i386",
+    "i586": "i386",
+    "i686": "i386",
+    "x86": "i386",
+    "armhf": "arm",
+    "armv6l": "arm",
+    "armv7l": "arm",
+    "armv8l": "arm",
+}
 
 
 def resolve(number: int, arch: str) -> str | None:
-    """The tracepoint of a system call, for example ``sys_enter_newfstat`` for 5 on ``x86_64``.
+    """The tracepoint of a system call, for example 5 on ``x86_64`` is ``sys_enter_newfstat``.
 
-    ``arch`` is what ``uname -m`` says on the host that counted. None where the number or architecture is not known.
+    ``arch`` is what ``uname -m`` prints on the host that was traced. None where the architecture is not known or the
+    kernel has no entry function under that number.
     """
-    name = _tables().get(SAME_TABLE.get(arch, arch), {}).get(str(number))
+    name = names(arch).get(number)
     return None if name is None else f"sys_enter_{name}"
+
+
+@cache
+def names(arch: str) -> Mapping[int, str]:
+    """Every number of one architecture with the name of its entry function; empty for an unknown architecture."""
+    table = _document()["architectures"].get(_ALIASES.get(arch, arch), {})
+    return {int(number): name for number, name in table.items()}
+
+
+def optional() -> frozenset[str]:
+    """Entry functions that a kernel may be configured without, and then has no tracepoint for."""
+    return frozenset(_document()["optional"])
+
+
+def source() -> str:
+    """The kernel versions that the table was generated from."""
+    return str(_document()["source"])
+
+
+@cache
+def _document() -> JsonObject:
+    document: JsonObject = json.loads(_DATA.read_text(encoding="utf-8"))
+    return document

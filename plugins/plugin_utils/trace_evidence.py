@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from .model import Sample, SyscallCount
 from .parsers.bpftrace_output import parse_trace
 from .parsers.finding import CallCount
-from .parsers.lines import clean
 from .record_view import End, RecordView
 from .syscall_names import resolve
 
@@ -54,8 +53,7 @@ def examine(record: RecordView, end: End, figures: Mapping[str, float]) -> Evide
     if end.trace is None or not (end.trace.output or "").strip():
         why = "the notes have no counts" if record.imported else "the tracer left nothing, as after a kill"
         return _nothing(end, "trace_missing", why)
-    # Notes are kept verbatim, with what other tools wrapped around the lines.
-    finding = parse_trace("\n".join(clean(line) for line in (end.trace.output or "").splitlines()))
+    finding = parse_trace(end.trace.output or "")
     if finding.status != "valid":
         word = "trace_missing" if finding.status == "failed" else "trace_lost"
         return _nothing(end, word, finding.detail or finding.reason)

@@ -1,7 +1,7 @@
-"""System-call counts as bpftrace prints them: text maps and ``-f json`` lines.
+"""bpftrace's maps of system calls, printed as text or as JSON lines, into rows of calls and times.
 
-Only maps of whole runs are taken: ``@calls``, ``@total``, ``@syscalls`` or ``@`` with counts, and ``@time`` in ns. A map
-of intervals is never added in. Whatever says that something was lost makes all counts of the output invalid.
+A counted table is believed only if nothing was lost: a lost event, a full map or a helper error makes every count of
+the output invalid, because nobody can say which one is short.
 """
 
 from __future__ import annotations
@@ -9,211 +9,384 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field
 
-from ..model import Status
+from . import lines
 from .finding import CallCount, Finding
 
-COUNT_MAPS = frozenset({"@", "@calls", "@total", "@count", "@counts", "@n", "@syscalls"})
-TIME_MAPS = frozenset({"@time", "@time_ns", "@total_time"})
-TEXT_ROW = re.compile(r"^(@\w*)\[(.*)\]: (-?\d{1,20})$")
-TEXT_HISTOGRAM = re.compile(r"^(@\w*)(\[.*\])?:\s*$|^[\[(]\S+, \S+[\])]\s+\d+ \|[@ ]*\|$")
-LOST = re.compile(r"^Lost (\d+) events", re.I)
-MAP_FULL = re.compile(r"map full|no more space in map|E2BIG|Argument list too long", re.I)
-JSON_START = '{"type":'
-NUMBER = re.compile(r"[0-9]{1,10}")
-TRACEPOINT = re.compile(r"^(?:tracepoint:|t:)?(?:syscalls:)?(sys_(?:enter|exit)_\w+)$")
+_TEXT_ROW = re.compile(r"@(\w*)(?:\[(.*)\])?: (-?\d+)$")
+_TEXT_HEAD = re.compile(r"@(\w*)(?:\[(.*)\])?:\s*$")
+_TEXT_STATS = re.compile(r"@(\w*)(?:\[(.*)\])?: count \d+, (?:average|total) ")
+_BUCKET = re.compile(r"[\[(]-?[\d.]+[KMGTPE]?(?:, -?[\d.]+[KMGTPE]?[)\]]|\.\.\.\)|\])\s+\d+ \|")
+_ATTACHED = re.compile(r"(?:stdin:\S+ )?Attach(?:ing|ed) (\d+) probes?\b")
+_LOST = re.compile(r"Lost (\d+) (?:events|stacks)|Skipped (\d+) events", re.I)
+_MAP_FULL = re.compile(r"map full|map_full|E2BIG|No space (?:left )?in map|Argument list too long", re.I)
+_HELPER = re.compile(r"WARNING: Failed to map_\w+|Failed to (?:probe|map)_\w+:|helper error", re.I)
+_ERROR = re.compile(r"(?:\S+:\d+:\d+(?:-\d+)?: )?(?:ERROR|FATAL): (.*)")
+# A memory-lock limit that could not be raised does not matter on kernels that count memory by cgroup.
+_HARMLESS = ("RLIMIT_MEMLOCK",)
+
+_PROBE = re.compile(
+    r"(?:tracepoint|t):(?:raw_)?syscalls:(sys_(?:enter|exit)_?\w*)$|(?:k|kprobe|kfunc|fentry):\w+$"
+)
+_SYSCALL = re.compile(r"(?:(?:tracepoint|t):syscalls:)?sys_(?:enter|exit)_(\w+)$")
+_NUMBER = re.compile(r"-?\d+$")
+
+# The only map whose values are times; what is printed in intervals would count a call twice.
+_TIME_MAPS = frozenset({"time", "time_ns", "ns", "nsecs"})
+_INTERVAL_MAPS = frozenset({"interval", "intervals"})
+_WORKING_MAPS = frozenset({"start", "on", "enter", "tid", "tids"})
+
+_MAX_ROWS = 1 << 20
+"""More rows than any tracer's map can hold; beyond it the text is not a table of system calls."""
 
 
-class _Maps:
-    """Rows collected from one output, and what speaks against them."""
+@dataclass
+class _Output:
+    """What one tracer has printed so far."""
 
-    def __init__(self, line: int) -> None:
-        self.line = line
-        self.rows: dict[tuple[str | None, int | str, int | None], CallCount] = {}
-        self.trouble: tuple[str, str] | None = None
-        self.notes: list[str] = []
+    line: int
+    mode: str = "text"
+    attached: int | None = None
+    rows: dict[str, dict[str, int]] = field(default_factory=dict)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    count: int = 0
 
-    def blame(self, reason: str, detail: str) -> None:
-        self.trouble = self.trouble or (reason, detail)
+    def problem(self, reason: str, detail: str) -> None:
+        if all(known != reason for known, _ in self.problems):
+            self.problems.append((reason, detail))
 
-    def add(self, name: str, key: str, value: Any) -> None:
-        if name not in COUNT_MAPS and name not in TIME_MAPS:
-            note = f"the map {name} is not one of counts or times and is left out"
-            if note not in self.notes:
-                self.notes.append(note)
+    def row(self, name: str, key: str, value: int) -> None:
+        """Keep one row. The last value of a key counts, as each printing of a map holds all calls so far."""
+        if name in _INTERVAL_MAPS:
             return
-        if not isinstance(value, int) or isinstance(value, bool):
-            self.blame("histogram", f"{name} holds something other than one number a call")
+        self.count += 1
+        if self.count > _MAX_ROWS:
+            self.problem(
+                "malformed", f"The output has more than {_MAX_ROWS} rows, which no tracer's map can hold."
+            )
             return
-        if value < 0:
-            self.blame("malformed", f"{name} holds a negative count")
-            return
-        parsed = _parse_key(key)
-        if parsed is None:
-            self.blame("malformed", f"the key {key!r} of {name} names no system call")
-            return
-        comm, call, pid = parsed
-        old = self.rows.get((comm, call, pid), _empty_row(comm, call, pid))
-        if name in TIME_MAPS:
-            new = replace(old, time_ns=value)
-        elif old.calls is None:
-            new = replace(old, calls=value)
-        else:
-            self.blame("malformed", f"{call} of {comm} is counted twice")
-            return
-        self.rows[comm, call, pid] = new
-
-    def finding(self) -> Finding:
-        timed = any(row.time_ns is not None for row in self.rows.values())
-        status: Status = "valid"
-        reason = detail = ""
-        if self.trouble is not None:
-            status, (reason, detail) = "invalid", self.trouble
-        elif not self.rows:
-            status, reason, detail = "failed", "no_counts", "the tracer printed no counts, as after a kill"
-        # A thread that became the benchmark in the middle of a call has a time but no counted call of that name.
-        calls = tuple(row for row in self.rows.values() if row.calls is not None)
-        return Finding(
-            "bpftrace",
-            "time" if timed else "count",
-            status,
-            reason,
-            detail,
-            calls=calls if status == "valid" else (),
-            notes=tuple(self.notes),
-            line=self.line,
-        )
-
-
-def _empty_row(comm: str | None, call: int | str, pid: int | None) -> CallCount:
-    if isinstance(call, int):
-        return CallCount(comm, number=call, pid=pid)
-    return CallCount(comm, syscall=call, pid=pid)
-
-
-def _parse_key(key: str) -> tuple[str | None, int | str, int | None] | None:
-    """Thread name, call and pid from a key's parts in any order.
-
-    A probe is known by its form. Of bare numbers, the last is the call unless a probe is there; another one is a pid. A
-    thread name may itself hold the separator, so what is left in the middle is put together again.
-    """
-    text = key.replace(", ", ",") if "tracepoint:" in key or "sys_enter_" in key else key
-    parts = text.split(",") if "," in text else [text]
-    separator = ", " if ", " in key else ","
-    call: int | str | None = None
-    for index, part in enumerate(parts):
-        found = TRACEPOINT.match(part.strip())
-        if found:
-            call = found.group(1)
-            parts = parts[:index] + parts[index + 1 :]
-            break
-    numbers = [index for index in (0, len(parts) - 1) if parts and NUMBER.fullmatch(parts[index].strip())]
-    if call is None:
-        if not numbers:
-            return None
-        call = int(parts.pop(numbers[-1]))
-        numbers = [index for index in (0, len(parts) - 1) if parts and NUMBER.fullmatch(parts[index].strip())]
-    pid = int(parts.pop(numbers[0])) if numbers and len(parts) > 1 else None
-    comm = separator.join(parts).strip() if parts else None
-    return comm, call, pid
+        self.rows.setdefault(name, {})[key] = value
 
 
 class BpftraceRecogniser:
-    """Finds the outputs of bpftrace in a text, line by line."""
+    """Finds bpftrace output among other lines (the ``Recogniser`` protocol).
+
+    One output ends where the next tracer attaches its probes, or where lines of something else follow its maps.
+    """
 
     def __init__(self) -> None:
-        self._open: _Maps | None = None
+        self._output: _Output | None = None
+        self._unrelated = 0
 
     def feed(self, line: str, number: int) -> Iterable[Finding]:
-        """Take the next line. Rows of maps belong together until something else than maps is said."""
+        """Take the next cleaned line."""
         text = line.strip()
-        if not text:
+        first = text[:1]
+        if first == "@":
+            return self._text_row(text, number)
+        if first == "{" and text.startswith('{"type":'):
+            return self._json_line(text, number)
+        if first == "A" and _ATTACHED.match(text):
+            return self._attach(text, number)
+        if self._output is None:
             return ()
-        if text.startswith(JSON_START) or (text.startswith('{"type"') and text.endswith("}")):
-            return self._feed_json(text, number)
-        if text[0] == "@":
-            self._feed_row(text, number)
-            return ()
-        if self._open is not None and (LOST.match(text) or MAP_FULL.search(text)):
-            self._blame_text(text)
-            return ()
-        return self._finish()
+        return self._inside(text)
 
     def close(self) -> Iterable[Finding]:
-        """What is left at the end of the text."""
-        return self._finish()
+        """Judge what is left."""
+        output, self._output = self._output, None
+        return () if output is None else (_judge(output),)
 
-    def _finish(self) -> Iterator[Finding]:
-        if self._open is not None:
-            maps, self._open = self._open, None
-            yield maps.finding()
+    def _open(self, number: int, mode: str) -> _Output:
+        if self._output is None:
+            self._output = _Output(line=number, mode=mode)
+        self._unrelated = 0
+        return self._output
 
-    def _maps(self, number: int) -> _Maps:
-        if self._open is None:
-            self._open = _Maps(number)
-        return self._open
+    def _attach(self, text: str, number: int) -> Iterable[Finding]:
+        done = self.close()
+        found = _ATTACHED.match(text)
+        self._open(number, "text").attached = int(found.group(1)) if found else None
+        return done
 
-    def _feed_row(self, text: str, number: int) -> None:
-        found = TEXT_ROW.match(text)
+    def _text_row(self, text: str, number: int) -> Iterable[Finding]:
+        found = _TEXT_ROW.match(text)
         if found:
-            self._maps(number).add(found.group(1), found.group(2), int(found.group(3)))
-        elif TEXT_HISTOGRAM.match(text):
-            self._maps(number).blame("histogram", "the trace holds a histogram, which has no counts per call")
+            output = self._open(number, "text")
+            output.row(found.group(1), found.group(2) or "", int(found.group(3)))
+        elif _TEXT_HEAD.match(text) or _TEXT_STATS.match(text):
+            self._open(number, "text").problem("histogram", _HISTOGRAM.format(text[:60]))
+        elif self._output is not None:
+            self._output.problem("malformed", f"A row of a map is cut or is not a count: “{text[:80]}”.")
+        return ()
 
-    def _blame_text(self, text: str) -> None:
-        assert self._open is not None
-        if LOST.match(text):
-            self._open.blame("lost_events", f"the tracer says: {text}")
-        else:
-            self._open.blame("map_full", f"the tracer says: {text}")
-
-    def _feed_json(self, text: str, number: int) -> Iterable[Finding]:
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError):
-            self._maps(number).blame("truncated", "a line of the tracer's output is cut off")
+    def _json_line(self, text: str, number: int) -> Iterable[Finding]:
+        document = _load(text)
+        if document is None:
+            self._open(number, "json").problem(
+                "malformed",
+                "A JSON line of the tracer cannot be read: the output is cut or has a repeated key.",
+            )
             return ()
-        kind, data = document.get("type"), document.get("data")
+        kind = document.get("type")
+        if kind not in _JSON_KINDS:
+            return ()
+        done: Iterable[Finding] = ()
         if kind == "attached_probes":
-            finished = list(self._finish())
-            self._maps(number)
-            return finished
-        maps = self._maps(number)
-        if kind == "map" and isinstance(data, dict):
-            for name, value in data.items():
-                _add_json(maps, name, value)
-        elif kind in ("hist", "lhist", "stats"):
-            maps.blame("histogram", f"the trace holds {kind}, which has no counts per call")
-        elif kind == "lost_events":
-            maps.blame("lost_events", f"the tracer lost events: {json.dumps(data)}")
-        elif kind == "helper_error":
-            full = MAP_FULL.search(json.dumps(document))
-            maps.blame("map_full" if full else "tracer_error", f"the tracer reported: {json.dumps(document)[:200]}")
-        elif kind not in ("time", "printf", "cat", "join", "syscall"):
-            maps.blame("tracer_error", f"the tracer printed a line of unknown type {kind!r}")
+            done = self.close()
+        output = self._open(number, "json")
+        output.mode = "json"
+        _take_json(output, str(kind), document.get("data"), document)
+        return done
+
+    def _inside(self, text: str) -> Iterable[Finding]:
+        """A line that is no map row, while an output is open."""
+        output = self._output
+        if output is None or not text:
+            return ()
+        if _take_notice(output, text):
+            self._unrelated = 0
+            return ()
+        self._unrelated += 1
+        # The traced program's own words come before the maps; after the maps something else has begun.
+        if output.rows and self._unrelated > 3:
+            return self.close()
         return ()
 
 
-def _add_json(maps: _Maps, name: str, value: Any) -> None:
-    if not isinstance(value, dict):
-        maps.notes.append(f"the map {name} has no keys and is left out")
-        return
-    for key, count in value.items():
-        maps.add(name, key, count)
-
-
 def parse_trace(text: str) -> Finding:
-    """All of one tracer's output as one finding; without any map it is ``failed``."""
+    """Judge one tracer's whole output (text or JSON lines).
+
+    The tracer's standard error may be appended. Rows are in ``calls``; an invalid or failed finding has none.
+    """
     recogniser = BpftraceRecogniser()
-    findings = [
-        found for number, line in enumerate(text.splitlines(), 1) for found in recogniser.feed(line, number)
+    findings: list[Finding] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        findings.extend(recogniser.feed(lines.clean(line), number))
+    findings.extend(recogniser.close())
+    if not findings:
+        return _nothing(text)
+    if len(findings) > 1:
+        return Finding(
+            tool="bpftrace",
+            mode=findings[0].mode,
+            status="invalid",
+            reason="malformed",
+            detail=f"The text holds the output of {len(findings)} tracers where one was expected.",
+            line=findings[0].line,
+        )
+    return findings[0]
+
+
+_HISTOGRAM = "“{}” is a histogram or statistics map; a count per system call was expected."
+_JSON_KINDS = frozenset(
+    {
+        "attached_probes",
+        "map",
+        "hist",
+        "stats",
+        "tseries",
+        "helper_error",
+        "lost_events",
+        "skipped_events",
+        "time",
+    }
+    | {"printf", "cat", "join", "syscall", "value", "errorf"}
+)
+
+
+def _load(text: str) -> dict[str, object] | None:
+    try:
+        document = json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key is there twice")
+    return result
+
+
+def _take_json(output: _Output, kind: str, data: object, document: dict[str, object]) -> None:
+    if kind == "attached_probes":
+        probes = data.get("probes") if isinstance(data, dict) else None
+        output.attached = probes if isinstance(probes, int) else None
+    elif kind == "map":
+        _take_map(output, data)
+    elif kind in ("hist", "stats", "tseries"):
+        output.problem("histogram", _HISTOGRAM.format(kind))
+    elif kind in ("lost_events", "skipped_events"):
+        output.problem("lost_events", f"The tracer lost events: {json.dumps(data)[:200]}.")
+    elif kind == "helper_error":
+        message = json.dumps(document)[:300]
+        reason = "map_full" if _MAP_FULL.search(message) or '"retcode": -7' in message else "tracer_error"
+        output.problem(reason, f"A helper of the tracer failed in the kernel: {message}.")
+
+
+def _take_map(output: _Output, data: object) -> None:
+    if not isinstance(data, dict):
+        output.problem("malformed", "A map line of the tracer holds no map.")
+        return
+    for name, content in data.items():
+        rows = content if isinstance(content, dict) else {"": content}
+        for key, value in rows.items():
+            if isinstance(value, bool) or not isinstance(value, int):
+                output.problem("histogram", _HISTOGRAM.format(name))
+                break
+            output.row(str(name).removeprefix("@"), str(key), value)
+
+
+def _take_notice(output: _Output, text: str) -> bool:
+    """Recognise a notice of the tracer; False if the line is somebody else's."""
+    lost = _LOST.search(text)
+    if lost:
+        output.problem("lost_events", f"The tracer says: {text[:200]}.")
+    elif _HELPER.search(text):
+        reason = "map_full" if _MAP_FULL.search(text) else "tracer_error"
+        output.problem(reason, f"The tracer says: {text[:200]}.")
+    elif _BUCKET.match(text):
+        output.problem("histogram", _HISTOGRAM.format(text[:60]))
+    elif _MAP_FULL.search(text) and "map" in text.lower():
+        output.problem("map_full", f"The tracer says: {text[:200]}.")
+    else:
+        return False
+    return True
+
+
+def _nothing(text: str) -> Finding:
+    for line in text.splitlines():
+        found = _ERROR.match(lines.clean(line).strip())
+        if found and not any(word in line for word in _HARMLESS):
+            return _failed("tracer_error", f"bpftrace refused: {found.group(1)[:200]}")
+    if text.strip():
+        return _failed("malformed", "The text holds neither a map nor a notice of bpftrace.")
+    return _failed("no_output", "bpftrace printed nothing at all.")
+
+
+def _failed(reason: str, detail: str, mode: str = "text", line: int = 1) -> Finding:
+    return Finding(tool="bpftrace", mode=mode, status="failed", reason=reason, detail=detail, line=line)
+
+
+def _judge(output: _Output) -> Finding:
+    if output.problems:
+        reason, detail = min(output.problems, key=lambda problem: _GRAVITY.index(problem[0]))
+        return Finding(
+            tool="bpftrace",
+            mode=output.mode,
+            status="invalid",
+            reason=reason,
+            detail=detail,
+            line=output.line,
+        )
+    names = [name for name in output.rows if name not in _WORKING_MAPS]
+    if not names:
+        return _failed(
+            "tracer_killed",
+            "There is no map of system calls: the tracer was killed before it printed, or nothing it waited for happened.",
+            output.mode,
+            output.line,
+        )
+    calls, problem = _merge(output, names)
+    if problem:
+        return Finding(
+            tool="bpftrace",
+            mode=output.mode,
+            status="invalid",
+            reason="malformed",
+            detail=problem,
+            line=output.line,
+        )
+    return Finding(
+        tool="bpftrace",
+        mode=output.mode,
+        status="valid",
+        parameters={"maps": tuple(sorted(f"@{name}" for name in names))},
+        calls=tuple(calls),
+        line=output.line,
+    )
+
+
+_GRAVITY = ("histogram", "lost_events", "map_full", "tracer_error", "malformed")
+
+
+def _merge(output: _Output, names: list[str]) -> tuple[list[CallCount], str]:
+    """One row per key, with the count of one map and the time of another; or the sentence that says why not."""
+    counts = [name for name in names if name not in _TIME_MAPS]
+    if len(counts) > 1:
+        if "total" not in counts:
+            shown = ", ".join(f"@{name}" for name in counts)
+            return (
+                [],
+                f"There are several maps ({shown}) and none is called @total: which one counts is not known.",
+            )
+        counts = ["total"]
+    merged: dict[tuple[str | None, int | None, str | None, int | None], list[int | None]] = {}
+    for name in counts + [name for name in names if name in _TIME_MAPS]:
+        place = 1 if name in _TIME_MAPS else 0
+        for key, value in output.rows[name].items():
+            parts = split_key(key)
+            if parts is None:
+                return [], f"The key “{key[:80]}” of @{name} names no system call."
+            if value < 0:
+                return [], f"The value of “{key[:80]}” in @{name} is negative."
+            pair = merged.setdefault(parts, [None, None])
+            if pair[place] is not None:
+                return [], f"The key “{key[:80]}” of @{name} is there twice."
+            pair[place] = value
+    rows = [
+        CallCount(comm=comm, number=number, syscall=syscall, calls=calls, time_ns=time_ns, pid=pid)
+        for (comm, number, syscall, pid), (calls, time_ns) in merged.items()
     ]
-    findings += recogniser.close()
-    with_rows = [found for found in findings if found.calls or found.status == "invalid"]
-    if len(with_rows) == 1:
-        return with_rows[0]
-    if with_rows:
-        return replace(with_rows[0], status="invalid", reason="malformed", detail="several traces in one output", calls=())
-    return findings[0] if findings else _Maps(1).finding()
+    return rows, ""
+
+
+def split_key(key: str) -> tuple[str | None, int | None, str | None, int | None] | None:
+    """Thread name, system-call number, system-call name, process id of one map key; None if it names no call.
+
+    The parts may stand in any order. The thread name may itself hold commas, spaces, slashes and colons; so the
+    system call and the process id are looked for at both ends of the key and what is left is the name.
+    """
+    parts = [(part, part.strip()) for part in key.split(",")]
+    syscall: str | None = None
+    for index, (_, part) in enumerate(parts):
+        found = _SYSCALL.match(part)
+        if found:
+            syscall = f"sys_enter_{found.group(1)}"
+            del parts[index]
+            break
+    front, back = _edge_numbers([part for _, part in parts])
+    numbers = front + back
+    name = ",".join(raw for raw, _ in parts[len(front) : len(parts) - len(back)]).strip() or None
+    if syscall is not None:
+        if len(numbers) > 1:
+            return None
+        return name, None, syscall, numbers[0] if numbers else None
+    if not numbers or len(numbers) > 2:
+        return None
+    # Two numbers are a process and a call, and scripts write the call last.
+    return name, numbers[-1], None, numbers[0] if len(numbers) == 2 else None
+
+
+def _edge_numbers(parts: list[str]) -> tuple[list[int], list[int]]:
+    """The whole numbers at the front and at the back of a key."""
+    back: list[int] = []
+    while len(back) < len(parts) and _NUMBER.match(parts[-1 - len(back)]):
+        back.insert(0, int(parts[-1 - len(back)]))
+    rest = parts[: len(parts) - len(back)]
+    front: list[int] = []
+    while len(front) < len(rest) and _NUMBER.match(rest[len(front)]):
+        front.append(int(rest[len(front)]))
+    return front, back
+
+
+def iterate(text: str) -> Iterator[Finding]:
+    """Every tracer output in a text, one after another."""
+    recogniser = BpftraceRecogniser()
+    for number, line in enumerate(text.splitlines(), 1):
+        yield from recogniser.feed(lines.clean(line), number)
+    yield from recogniser.close()

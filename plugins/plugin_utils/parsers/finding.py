@@ -35,8 +35,9 @@ class Finding:
     only what the text shows. ``line`` is the 1-based line at which the output starts.
 
     ``measured`` holds figures that are no result but that the gate compares ends and traces with:
-    ``seconds`` (what the figures cover), ``bytes_received``, ``block_bytes``, ``messages_sent`` and
-    ``messages_handled`` (everything since the start, warm-up included); absent where the text has none.
+    ``seconds`` (what the figures cover), ``bytes_received``, ``block_bytes``, ``messages_sent``,
+    ``messages_received`` and ``messages_handled`` (by the server), warm-up included; absent where the text has
+    none.
     """
 
     tool: Tool

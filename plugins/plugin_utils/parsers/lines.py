@@ -1,35 +1,128 @@
-"""Takes off what other tools wrap around a line: colours, labels, time stamps, quote marks, shell prompts.
-
-A line that a tool printed itself must come through unchanged, so everything here is anchored at the start of the line
-and matches only what none of the tools prints.
-"""
+"""Take off what other tools wrap around a line of output: log tags, times, colours, quotes, fences, prompts."""
 
 from __future__ import annotations
 
+import json
 import re
 
-COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-WRAPPERS = re.compile(
-    r"""^(?:
-      \[(?:STDOUT|STDERR|OUTPUT|stdout|stderr|output)\]\ ?
-    | >\ ?                                                             # quoted in Markdown or mail
-    | \[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?:?\ +
-    | (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\ [ \d]\d\ \d\d:\d\d:\d\d\ (?:\S+\ \S+:\ )?
-    | \d\d:\d\d:\d\d(?:\.\d+)?\ +(?=\[|sockperf|@|iperf)
-    )""",
-    re.VERBOSE,
+_COLOUR = re.compile(
+    r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-Za-z]|[=>78DEHMNOZc])"
 )
-FIRST = frozenset("[>0123456789JFMASOND")
+_TAG = re.compile(r"\[(?:STDOUT|STDERR|OUTPUT|stdout|stderr|output)\](?: |$)")
+
+_CLOCK = r"\d{2}:\d{2}:\d{2}(?:[.,]\d+)?"
+_ISO = rf"\d{{4}}-\d{{2}}-\d{{2}}[T ]{_CLOCK}(?: ?(?:Z|UTC|[+-]\d{{2}}:?\d{{2}}))?"
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_BRACKETED_TIME = re.compile(rf"\[(?:{_ISO}|{_CLOCK}|\d+\.\d+)\](?: |$)")
+_TIME = re.compile(rf"(?:{_ISO}|{_CLOCK}|\d{{9,11}}\.\d+)[: ] ?(?=\S)")
+_DATE = re.compile(
+    rf"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?{_MONTH} {{1,2}}\d{{1,2}} {_CLOCK}(?: [A-Z]{{3,4}})?(?: \d{{4}})? "
+)
+_LOGGER = re.compile(r"[\w.:-]+ [\w./-]+\[\d+\]: ")
+_CONTAINER = re.compile(r"[A-Za-z][\w.-]*\s*\| ")
+
+_COMMAND = (
+    r"(?=(?:sudo|time|timeout|taskset|numactl|ip netns exec|(?:/\S*/|\./)?(?:iperf3|sockperf|bpftrace))\b)"
+)
+_USER_PROMPT = re.compile(r"(?:\([\w.-]+\) ?)?\[?[\w.-]+@[\w.-]+(?:[: ][^$#%]*?)?[$#%] +(?=\S)")
+_BARE_PROMPT = re.compile(rf"[$#%+] +{_COMMAND}")
+_QUOTE = re.compile(r"(?:> ?)+")
+_FENCE = re.compile(r"(?:`{3,}|~{3,})[\w+-]*\s*$")
+
+_STRING_ROW = re.compile(r'\s*(?:"(?:msg|stdout|stderr)": ?)?"((?:[^"\\]|\\.)*)",?\s*$')
+_YAML_ROW = re.compile(r"\s*- '((?:[^']|'')*)'$")
+
+_DIGITS = frozenset("0123456789")
+_DATE_INITIALS = frozenset("JFMASOND" + "TWS")
+_BLANK = frozenset(" \t")
+_MAX_LAYERS = 8
 
 
 def clean(line: str) -> str:
-    """The line without line ending, colours and wrappers; several wrappers come off one after another."""
-    line = line.rstrip("\r\n")
+    """Give back ``line`` as the measuring tool printed it.
+
+    Removes line endings, colour codes and any number of the wrappers that log collectors, Ansible, terminals
+    and Markdown put around a line. A line of raw tool output comes back unchanged: every wrapper is recognised
+    by a form that no measuring tool prints at the start of a line.
+    """
     if "\x1b" in line:
-        line = COLOURS.sub("", line)
-    while line and line[0] in FIRST:
-        found = WRAPPERS.match(line)
-        if found is None:
+        line = _COLOUR.sub("", line)
+    line = line.rstrip("\r\n")
+    for _ in range(_MAX_LAYERS):
+        shorter = _peel(line)
+        if shorter is line:
             break
-        line = line[found.end() :]
+        line = shorter
     return line
+
+
+def _peel(line: str) -> str:
+    """Take off one layer; the very same object comes back when there is none."""
+    first = line[:1]
+    if first == "[":
+        # "[  5]" and "[SUM]" are by far the commonest lines of a large file.
+        return line if line[1:2] == " " or line[1:3] == "SU" else _peel_bracket(line)
+    if first in _BLANK or first == '"':
+        return _peel_quotes(line)
+    if first in _DIGITS:
+        return _cut(line, _TIME)
+    if first.isalpha() or first == "(":
+        return _peel_words(line, first)
+    if first == ">":
+        return _cut(line, _QUOTE)
+    if first in "`~" and _FENCE.match(line):
+        return ""
+    if first in "$#%+":
+        return _cut(line, _BARE_PROMPT)
+    return line
+
+
+def _peel_bracket(line: str) -> str:
+    for pattern in (_TAG, _BRACKETED_TIME, _USER_PROMPT):
+        shorter = _cut(line, pattern)
+        if shorter is not line:
+            return shorter
+    return line
+
+
+def _peel_words(line: str, first: str) -> str:
+    if first in _DATE_INITIALS:
+        shorter = _cut(line, _DATE)
+        if shorter is not line:
+            return _cut(shorter, _LOGGER)
+    if "@" in line:
+        return _cut(line, _USER_PROMPT)
+    if "| " in line:
+        return _cut(line, _CONTAINER)
+    return line
+
+
+def _peel_quotes(line: str) -> str:
+    """Undo the quoting of Ansible's JSON and YAML lists of output lines.
+
+    A row that is one JSON string and nothing else does not occur in what iperf3 or bpftrace print as JSON. A string
+    that holds several lines stays as it is, because one line in is one line out.
+    """
+    if '"' in line:
+        found = _STRING_ROW.match(line)
+        if found is None:
+            return line
+        text = _unescape(found.group(1))
+        return line if text is None or "\n" in text else text
+    found = _YAML_ROW.match(line)
+    return line if found is None else found.group(1).replace("''", "'")
+
+
+def _unescape(text: str) -> str | None:
+    if "\\" not in text:
+        return text
+    try:
+        value = json.loads(f'"{text}"')
+    except ValueError:
+        return None
+    return value if isinstance(value, str) else None
+
+
+def _cut(line: str, pattern: re.Pattern[str]) -> str:
+    found = pattern.match(line)
+    return line if found is None or not found.end() else line[found.end() :]

@@ -12,6 +12,9 @@ from .iperf3_text import TextRecogniser
 from .lines import clean
 from .sockperf_text import SockperfRecogniser
 
+DIVIDERS = ("#", "```", "~~~")
+"""Fences and headings of Markdown. One table of calls ends there: two tables may have the same rows."""
+
 HELD_FINDINGS = 256
 """Findings kept back to put them in order: one that begins early may be complete only after many others."""
 
@@ -33,14 +36,12 @@ def scan(lines: Iterable[str]) -> Iterator[Finding]:
 
 def _found(lines: Iterable[str]) -> Iterator[Finding]:
     """The findings in the order in which they become complete."""
-    recognisers: tuple[Recogniser, ...] = (
-        JsonRecogniser(),
-        TextRecogniser(),
-        SockperfRecogniser(),
-        BpftraceRecogniser(),
-    )
+    tracer = BpftraceRecogniser()
+    recognisers: tuple[Recogniser, ...] = (JsonRecogniser(), TextRecogniser(), SockperfRecogniser(), tracer)
     feeds = [recogniser.feed for recogniser in recognisers]
     for number, raw in enumerate(lines, 1):
+        if raw.startswith(DIVIDERS):
+            yield from tracer.close()
         line = clean(raw)
         if not line or line.isspace():
             continue

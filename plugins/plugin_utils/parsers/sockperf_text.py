@@ -1,290 +1,818 @@
-"""sockperf's text: client and server, version 2.x to current.
+"""What sockperf prints, versions 2.x to current, into findings.
 
-sockperf exits with 0 whatever happens, so only the text tells. ``latency_*`` is one-way (half the round trip, the
-tool's default); with ``--full-rtt`` the metrics are named ``rtt_*``. The observations are those of the valid duration:
-sockperf drops the first 400 ms and the last 50 ms. Formats: sockperf's src/client.cpp and src/common.cpp.
+sockperf has no machine-readable output and its exit status is 0 whatever happens, so a run is believed only on what
+its text proves: the totals, the valid window and the whole statistics block are there and agree with each other, no
+failure is reported, and the valid window is as long as it must be. One lost datagram ends a ping-pong silently, and
+only the length of that window shows it.
+
+``latency_*`` is one way, half the round trip, as sockperf prints by default; with ``--full-rtt`` the same figures are
+named ``rtt_*``. The word comes from the text itself, so the two cannot be mixed.
+
+A percentile is given only if there are enough observations for a distribution-free 95 % interval to have finite ends,
+that is ``max(p, 1 - p) ** n <= 0.025``: 36 observations for p90, 368 for p99, 36 887 for p99.99, 368 887 for p99.999.
+With fewer, what sockperf prints under the name of the percentile is no more than the largest observation or so.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from ..model import Sample, Side, Status
+from . import lines
 from .finding import Finding
 
-CUT_SECONDS = 0.45
-SHORTEST_SHARE = 0.98
-PREFIX = re.compile(r"^sockperf: ?")
-TOTAL = re.compile(r"\[Total Run\] RunTime=(\d{1,15}(?:\.\d{1,15})?) sec;.*?SentMessages=(\d{1,18}); ReceivedMessages=(\d{1,18})")
-VALID = re.compile(r"\[Valid Duration\] RunTime=(\d{1,15}(?:\.\d{1,15})?) sec; SentMessages=(\d{1,18}); ReceivedMessages=(\d{1,18})")
-MEAN = re.compile(r"====> avg-(latency|lat|rtt) ?= ?(\d{1,15}(?:\.\d{1,15})?)(?![\d.])")
-COUNTS = re.compile(r"# dropped messages = (\d{1,18}); # duplicated messages = (\d{1,18}); # out-of-order messages = (\d{1,18})")
-SUMMARY = re.compile(r"Summary: (Latency|Round trip) is (\d{1,15}(?:\.\d{1,15})?) usec")
-OBSERVATIONS = re.compile(r"Total (\d{1,18}) observations")
-# Three decimals always, nine with --increase_output_precision: fewer are a line that was cut off.
-PERCENTILE = re.compile(r"---> percentile +(\d{1,15}(?:\.\d{1,15})?) *= *(\d{1,15}\.\d{3}(?:\d{6})?)\s*$")
-EXTREME = re.compile(r"---> <(MAX|MIN)> observation *= *(\d{1,15}\.\d{3}(?:\d{6})?)\s*$")
-SERVER_TOTAL = re.compile(r"Total (\d{1,18}) messages? received and handled")
-VERSION = re.compile(r"== version #?(\S+) ==|sockperf, version (\S+)")
-THROUGHPUT_SENT = re.compile(r"Total of (\d{1,18}) messages sent in (\d{1,15}(?:\.\d{1,15})?) sec")
-MESSAGE_RATE = re.compile(r"Summary: Message Rate is (\d{1,15}(?:\.\d{1,15})?) \[msg/sec\]")
-STARTS = re.compile(r"\[(CLIENT|SERVER)\] (?:send on|listen on)|== version|sockperf, version")
-MODES = {"ping-pong": re.compile(r"ping-pong", re.I), "under-load": re.compile(r"under-load", re.I)}
-FAILURES = (
-    (re.compile(r"Can.t connect socket|Connection refused", re.I), "refused"),
-    (re.compile(r"No messages were received from the server"), "no_messages"),
-    (re.compile(r"No valid observations found"), "no_observations"),
-    (re.compile(r"_seqN > m_maxSequenceNo"), "tool_error"),
-    (re.compile(r"Test end before test start"), "tool_error"),
-    (re.compile(r"Address already in use|Can.t bind socket", re.I), "port_taken"),
-    (re.compile(r"Cannot assign requested address|Network is unreachable|No route to host", re.I), "address_missing"),
-    (re.compile(r"Message received was larger than expected|message (?:length|size) .*(?:exceed|too)", re.I), "tool_error"),
-    (re.compile(r"^(?:Usage:|.*unknown option|.*Invalid (?:option|value|argument|.*value))", re.I), "bad_option"),
-    (re.compile(r"^ERROR:|\bERROR: |errno=\d+"), "tool_error"),
+WINDOW_LOST_SECONDS = 0.45
+"""The first 400 ms and the last 50 ms of a timed run are not in the valid window."""
+WINDOW_SHARE = 0.98
+"""The share of the remaining seconds that a valid window must cover."""
+DEFAULT_THROUGHPUT_BYTES = 1472
+"""The one message size for which sockperf's throughput mode prints no note about the size."""
+
+_FAILED = frozenset({"no_output", "tool_error", "refused", "address_in_use", "no_messages"})
+
+_COUNT = r"(\d+)"
+_FIGURE = r"(-?\d+\.\d{3})"
+_BANNER = re.compile(r"== version #(\d[\w.]*)")
+_TARGET = re.compile(r"\[ *(\d+)\] IP = (\S+) +PORT = +(\d+)(?: +# (\w+))?")
+_TOTAL = re.compile(
+    rf"\[Total Run\] RunTime={_FIGURE} sec;(?: Warm up (?:time={_COUNT} msec|packets={_COUNT});)?"
+    rf" SentMessages={_COUNT}; ReceivedMessages={_COUNT}(?:; SkippedMessages={_COUNT})?$"
 )
-COMMAND = re.compile(r"^\S*sockperf (?:server|sr|ping-pong|pp|under-load|ul|throughput|tp)\b")
+_SERVER = re.compile(r"=+ Printing statistics for Server No: (\d+)$")
+_VALID = re.compile(
+    rf"\[Valid Duration\] RunTime={_FIGURE} sec; SentMessages={_COUNT}; ReceivedMessages={_COUNT}$"
+)
+_AVERAGE = re.compile(rf"====> avg-(lat|latency|rtt)= *{_FIGURE} \(std-dev=\d+\.\d{{3}}(?:, .*)?\)$")
+_ERRORS = re.compile(
+    rf"# dropped messages = {_COUNT}; # duplicated messages = {_COUNT}; # out-of-order messages = {_COUNT}$"
+)
+_SUMMARY = re.compile(rf"Summary: (Latency|Round trip) (?:of burst of (\d+) messages )?is {_FIGURE} usec$")
+_OBSERVATIONS = re.compile(rf"Total {_COUNT} observations; each percentile contains \d+\.\d\d observations$")
+_EXTREME = re.compile(rf"---> <(MAX|MIN)> observation = *{_FIGURE}$")
+_PERCENTILE = re.compile(rf"---> percentile +(\d+\.\d+) = *{_FIGURE}$")
+
+_STREAM_TOTAL = re.compile(
+    rf"Total of {_COUNT} messages sent in {_FIGURE} sec(?: \((\d+) messages skipped\))?$"
+)
+_STREAM_NOTE = re.compile(
+    r"NOTE: test was performed, using (average )?msg-size=(\d+)(?: \(\+/-\d+\))?(?:, mps=(\d+))?\."
+)
+_STREAM_RATE = re.compile(rf"Summary: Message Rate is {_COUNT} \[msg/sec\](?:, Packet Rate .*)?$")
+_STREAM_BANDWIDTH = re.compile(
+    r"Summary: BandWidth is (\d+\.(\d{3}|\d{9})) ([MG])Bps \(\d+\.(?:\d{3}|\d{9}) [MG]bps\)$"
+)
+
+_HANDLED = re.compile(rf"Total {_COUNT} messages received and handled$")
+_LOG_HEAD = re.compile(r"test was performed using the following parameters: (.*)$")
+_ERRNO = re.compile(r"\(errno=(\d+) ([^)]*)\)?")
+_ERROR = re.compile(r"(?:sockperf: )?ERROR: *(.*)")
+_USAGE = re.compile(r"Usage: sockperf\b")
+_COMPLAINT = re.compile(
+    r"'?-[\w-]+'? .*|Invalid .*|.*[Uu]nknown option.*|.*out of range.*|.*not (?:valid|supported).*"
+)
+
+# What sockperf says when a run came to nothing: words of its sources, the reason, what it means.
+_FAILURES: tuple[tuple[str, str, str], ...] = (
+    ("No messages were received from the server", "no_messages", "No message came back from the server."),
+    ("No messages were sent", "no_messages", "The client sent no message."),
+    (
+        "No valid observations found",
+        "short_run",
+        "No message fell into the valid window: the run was too short.",
+    ),
+    ("Test end before test start", "short_run", "The run ended before its valid window began."),
+    ("Test ends uncompleted", "short_run", "The asked number of messages was not reached in time."),
+    ("_seqN > m_maxSequenceNo", "tool_error", "sockperf ran out of room for sequence numbers and stopped."),
+    (
+        "Message received was larger than expected",
+        "tool_error",
+        "The peer sent a message larger than expected.",
+    ),
+    ("data integrity test failed", "tool_error", "sockperf's data integrity test failed."),
+)
+_INTERRUPTED = re.compile(r"Test end \(interrupted by (user|signal \d+)\)$")
+
+_LAUNCHERS = r"(?:sudo|taskset|timeout|numactl|ip|time|nice|nohup|env|chrt|stdbuf|setpriv)"
+_COMMAND = re.compile(
+    rf"(?:\w+=\S* )*(?:{_LAUNCHERS} [^|;&]*?)?(?:\S*/)?sockperf +"
+    r"(server|sr|ping-pong|pp|under-load|ul|throughput|tp|playback|pb)(?=\s|$)(.*)$"
+)
+_SHORT_NAMES = {"sr": "server", "pp": "ping-pong", "ul": "under-load", "tp": "throughput", "pb": "playback"}
+_OPTIONS: tuple[tuple[str, str, str], ...] = (
+    ("seconds", "-t", "--time"),
+    ("message_bytes", "-m", "--msg-size"),
+    ("burst", "-b", "--burst"),
+    ("mps", "", "--mps"),
+    ("mps", "", "--pps"),
+    ("reply_every", "", "--reply-every"),
+    ("messages", "-n", "--number-of-packets"),
+)
 
 
-def _is_marked(line: str) -> bool:
-    """Whether a line has something that sockperf prints. Asked of every line of a text, so it must be quick."""
-    return (
-        "sockperf" in line
-        or "--->" in line
-        or "====>" in line
-        or "Summary:" in line
-        or "# dropped" in line
-        or "[Total Run]" in line
-        or "[Valid Duration]" in line
-        or "messages received and" in line
-    )
+@dataclass
+class _Block:
+    """The statistics of one server."""
+
+    server: int
+    valid: tuple[float, int, int] | None = None
+    kind: str | None = None
+    mean: float | None = None
+    errors: tuple[int, int, int] | None = None
+    summary: tuple[str, float] | None = None
+    observations: int | None = None
+    maximum: float | None = None
+    minimum: float | None = None
+    percentiles: dict[str, float] = field(default_factory=dict)
 
 
-def _may_be_failure(line: str) -> bool:
-    """Whether one of `FAILURES` can match: each needs one of these words."""
-    lowered = line.lower()
-    return (
-        "error" in lowered
-        or "errno" in lowered
-        or "can" in lowered
-        or "refused" in lowered
-        or "messages were" in lowered
-        or "no valid" in lowered
-        or "seqn" in lowered
-        or "test end" in lowered
-        or "in use" in lowered
-        or "unreachable" in lowered
-        or "no route" in lowered
-        or "message" in lowered
-        or "usage" in lowered
-        or "option" in lowered
-        or "invalid" in lowered
-    )
-
-
-
+@dataclass
 class _Run:
-    """What the lines of one run said so far."""
+    """What one process has printed so far."""
 
-    def __init__(self, line: int) -> None:
-        self.line = line
-        self.side: Side | None = None
-        self.mode = "ping-pong"
-        self.version: str | None = None
-        self.total: tuple[float, int, int] | None = None
-        self.valid: tuple[float, int, int] | None = None
-        self.counts: tuple[int, int, int] | None = None
-        self.mean: float | None = None
-        self.full_rtt: bool | None = None
-        self.observations: int | None = None
-        self.latencies: dict[str, float] = {}
-        self.handled: int | None = None
-        self.sent: tuple[int, float] | None = None
-        self.rate: float | None = None
-        self.failure: tuple[str, str] | None = None
-        self.servers = 0
-        self.parameters: dict[str, Any] = {}
+    line: int
+    side: Side | None = None
+    mode: str | None = None
+    version: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    total: tuple[float, int, int] | None = None
+    counted: bool = False
+    """The run was limited by a number of messages, so no length of time is expected of it."""
+    blocks: list[_Block] = field(default_factory=list)
+    stream: tuple[int, float] | None = None
+    stream_bytes: int | None = None
+    stream_rate: int | None = None
+    bandwidth: tuple[float, int, str] | None = None
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    error_open: bool = False
+    servers: int = 0
 
     @property
-    def said_anything(self) -> bool:
-        return bool(self.total or self.valid or self.failure or self.handled is not None or self.sent or self.rate)
+    def block(self) -> _Block:
+        if not self.blocks:
+            self.blocks.append(_Block(0))
+        return self.blocks[-1]
 
-    def take(self, text: str) -> None:
-        """Read one line without the prefix ``sockperf:``."""
-        for read in (self._totals, self._figures, self._ends):
-            if read(text):
-                return
-        self._failures(text)
+    @property
+    def has_results(self) -> bool:
+        return bool(self.total or self.blocks or self.stream)
 
-    def _totals(self, text: str) -> bool:
-        found = TOTAL.search(text) or VALID.search(text)
-        if not found:
-            return False
-        values = float(found.group(1)), int(found.group(2)), int(found.group(3))
-        if "[Total Run]" in text:
-            self.total, self.side = values, "client"
-        else:
-            self.valid = values
-        return True
-
-    def _figures(self, text: str) -> bool:
-        if found := MEAN.search(text):
-            self.mean = float(found.group(2))
-            self.full_rtt = found.group(1) == "rtt" if self.full_rtt is None else self.full_rtt
-        elif found := COUNTS.search(text):
-            self.counts = int(found.group(1)), int(found.group(2)), int(found.group(3))
-        elif found := SUMMARY.search(text):
-            self.full_rtt = found.group(1) == "Round trip"
-        elif found := PERCENTILE.search(text):
-            self.latencies[f"p{float(found.group(1)):g}"] = float(found.group(2))
-        elif found := EXTREME.search(text):
-            self.latencies[found.group(1).lower()] = float(found.group(2))
-        elif found := OBSERVATIONS.search(text):
-            self.observations = int(found.group(1))
-        else:
-            return False
-        return True
-
-    def _ends(self, text: str) -> bool:
-        if found := SERVER_TOTAL.search(text):
-            self.handled, self.side = int(found.group(1)), "server"
-        elif found := THROUGHPUT_SENT.search(text):
-            self.sent, self.side, self.mode = (int(found.group(1)), float(found.group(2))), "client", "throughput"
-        elif found := MESSAGE_RATE.search(text):
-            self.rate, self.side = float(found.group(1)), "client"
-            self.mode = "throughput" if self.mode == "ping-pong" else self.mode
-        elif found := VERSION.search(text):
-            self.version = found.group(1) or found.group(2)
-        elif "Printing statistics for Server No" in text:
-            self.servers += 1
-        else:
-            return False
-        return True
-
-    def _failures(self, text: str) -> None:
-        for pattern, reason in FAILURES:
-            if pattern.search(text):
-                self.failure = self.failure or (reason, text.strip()[:200])
-        if text.startswith("[CLIENT]") or text.startswith("[SERVER]"):
-            self.side = "client" if text.startswith("[CLIENT]") else "server"
-
-    def finding(self) -> Finding:
-        status, reason, detail = self._judge()
-        samples = self._samples() if status == "valid" else ()
-        parameters = dict(self.parameters)
-        if self.valid is not None:
-            parameters["measured_seconds"] = self.valid[0]
-        if self.full_rtt is not None and self.side == "client":
-            parameters["full_rtt"] = self.full_rtt
-        return Finding(
-            "sockperf", self.mode, status, reason, detail, side=self.side, version=self.version,
-            parameters=parameters, samples=samples, line=self.line,
-        )  # fmt: skip
-
-    def _judge(self) -> tuple[Status, str, str]:
-        if self.failure is not None:
-            measured = self.valid is not None and self.failure[0] not in ("refused", "no_messages")
-            return "invalid" if measured else "failed", *self.failure
-        if self.side == "server":
-            return "valid", "", ""
-        if self.sent is not None or self.rate is not None:
-            return "valid", "", ""
-        if self.total is None:
-            return "failed", "truncated", "the run has no [Total Run] line"
-        if self.valid is None or self.mean is None or "min" not in self.latencies or self.counts is None:
-            return "invalid", "truncated", "the statistics stop before their end"
-        expected = SHORTEST_SHARE * (self.total[0] - CUT_SECONDS)
-        # What is measured ends with a reply, and under-load asks for one in a hundred messages.
-        expected -= min(3 * self.total[0] / max(self.total[2], 1), expected / 2)
-        if self.valid[0] < expected:
-            return (
-                "invalid",
-                "short_run",
-                f"measured {self.valid[0]} s of the {self.total[0]} s that the run took: a lost message ends it silently",
-            )
-        if any(self.counts):
-            words = "dropped, duplicated and out-of-order messages"
-            if self.mode == "ping-pong":
-                return "invalid", "message_lost", f"{self.counts} {words}"
-        return "valid", "", ""
-
-    def _samples(self) -> tuple[Sample, ...]:
-        if self.side == "server":
-            return () if self.handled is None else (Sample("messages_received", "count", self.handled),)
-        name = "rtt" if self.full_rtt else "latency"
-        samples: list[Sample] = []
-        if self.mean is not None:
-            samples.append(Sample(f"{name}_mean", "us", self.mean))
-        count = self.observations or 0
-        for key, value in self.latencies.items():
-            # A percentile above which there is not one observation is the largest value under another name.
-            if key.startswith("p") and count * (100 - float(key[1:])) < 100 - 1e-9:
-                continue
-            samples.append(Sample(f"{name}_{key}", "us", value))
-        if self.valid is not None and self.valid[0] > 0:
-            samples.append(Sample("message_rate", "1/s", self.valid[2] / self.valid[0]))
-        if self.total is not None:
-            samples.append(Sample("messages_sent", "count", self.total[1]))
-            samples.append(Sample("messages_received", "count", self.total[2]))
-        if self.sent is not None:
-            samples.append(Sample("messages_sent", "count", self.sent[0]))
-        if self.rate is not None:
-            samples.append(Sample("message_rate", "1/s", self.rate))
-        if self.counts is not None:
-            names = ("dropped", "duplicated", "out_of_order")
-            samples += [Sample(metric, "count", value) for metric, value in zip(names, self.counts, strict=True)]
-        return tuple(samples)
+    def problem(self, reason: str, detail: str) -> None:
+        self.problems.append((reason, detail))
 
 
 class SockperfRecogniser:
-    """Finds the runs of sockperf in a text, line by line."""
+    """Finds sockperf output among other lines (the ``Recogniser`` protocol).
+
+    A command line such as ``sockperf ping-pong -i 10.0.0.1 -t 30`` before an output says what was asked of it. A
+    client's and a server's output may be interleaved.
+    """
 
     def __init__(self) -> None:
-        self._run: _Run | None = None
+        self._head: _Run | None = None
+        self._client: _Run | None = None
+        self._server: _Run | None = None
+        self._asked: dict[str, Any] | None = None
 
     def feed(self, line: str, number: int) -> Iterable[Finding]:
-        """Take the next line; a new start or a second total ends the run before it."""
-        if line[:1] in ("@", "{"):
-            return ()  # the tracer's lines name sockperf as a thread
-        marked = _is_marked(line)
-        if not marked and (self._run is None or not _may_be_failure(line)):
+        """Take the next cleaned line."""
+        if "sockperf" in line:
+            return self._own_line(line.strip(), number)
+        text = line.lstrip()
+        if text[:1] not in _FIRST:
             return ()
-        ours = PREFIX.match(line)
-        text = line[ours.end() :] if ours else line.strip()
-        if not marked and not self._failing(text):
-            return ()
-        if COMMAND.match(line):
-            return self._finish()  # a command typed above its output
-        finished: list[Finding] = []
-        if self._run is not None and self._run.said_anything and self._begins(text):
-            finished = list(self._finish())
-        if self._run is None:
-            self._run = _Run(number)
-        self._run.take(text)
-        return finished
+        if self._client or self._server or self._head or text.startswith(_STARTERS):
+            return self._message(text.rstrip(), number)
+        return ()
 
     def close(self) -> Iterable[Finding]:
-        """What is left at the end of the text."""
-        return self._finish()
+        """Judge what is left."""
+        left = [run for run in (self._head, self._client, self._server) if run is not None]
+        self._head = self._client = self._server = self._asked = None
+        findings = [finding for run in left for finding in _judge(run)]
+        return sorted(findings, key=lambda finding: finding.line)
 
-    def _begins(self, text: str) -> bool:
-        return bool(STARTS.search(text)) or ("[Total Run]" in text and self._run is not None and self._run.total is not None)
+    def _own_line(self, text: str, number: int) -> Iterable[Finding]:
+        if text.startswith("sockperf: "):
+            return self._message(text[10:].strip(), number)
+        if text.startswith("sockperf["):
+            return self._message(text[8:].strip(), number)
+        command = _COMMAND.match(text)
+        if command:
+            return self._command(command)
+        if _USAGE.match(text):
+            self._usage(number)
+            return ()
+        if text[:1] in _FIRST and (self._client or self._server or self._head or text.startswith(_STARTERS)):
+            return self._message(text, number)
+        return ()
 
-    def _failing(self, text: str) -> bool:
-        return self._run is not None and any(pattern.search(text) for pattern, _reason in FAILURES)
+    def _command(self, found: re.Match[str]) -> Iterable[Finding]:
+        mode = _SHORT_NAMES.get(found.group(1), found.group(1))
+        if mode == "server":
+            return ()
+        done = self._finish_client()
+        self._asked = {"mode": mode, **_asked(found.group(2))}
+        return done
 
-    def _finish(self) -> list[Finding]:
-        run, self._run = self._run, None
-        return [run.finding()] if run is not None and (run.said_anything or run.side is not None) else []
+    def _usage(self, number: int) -> None:
+        run = self._head or self._begin_head(number)
+        if not run.problems:
+            run.problem(
+                "tool_error", "sockperf printed its usage instead of a run: an option was not understood."
+            )
+
+    def _begin_head(self, number: int) -> _Run:
+        self._head = _Run(line=number)
+        return self._head
+
+    def _finish_client(self) -> tuple[Finding, ...]:
+        run, self._client = self._client, None
+        return () if run is None else _judge(run)
+
+    def _message(self, text: str, number: int) -> Iterable[Finding]:
+        if text.startswith("== version"):
+            return self._banner(text, number)
+        if text.startswith("[SERVER]"):
+            return self._become_server(number)
+        if text.startswith("[CLIENT]"):
+            return self._become_client(number, "send on" in text)
+        if text.startswith(("[Total Run]", "test was performed using")):
+            return self._results(text, number)
+        handled = _HANDLED.match(text)
+        if handled:
+            return self._handled(int(handled.group(1)), number)
+        if text.startswith("Total of "):
+            return self._stream_total(text, number)
+        self._detail(text, number)
+        return ()
+
+    def _banner(self, text: str, number: int) -> Iterable[Finding]:
+        done = () if self._head is None else _judge(self._head)
+        found = _BANNER.match(text)
+        self._begin_head(number).version = found.group(1) if found else None
+        return done
+
+    def _take_head(self, number: int) -> _Run:
+        run, self._head = self._head, None
+        return run or _Run(line=number)
+
+    def _become_server(self, number: int) -> Iterable[Finding]:
+        done = () if self._server is None else _judge(self._server)
+        self._server = self._take_head(number)
+        self._server.side = "server"
+        return done
+
+    def _become_client(self, number: int, certain: bool = True) -> Iterable[Finding]:
+        done = self._finish_client()
+        self._client = run = self._take_head(number)
+        run.side = "client"
+        if self._asked is not None and certain:
+            asked, self._asked = self._asked, None
+            run.mode = asked.pop("mode")
+            run.parameters.update(asked)
+        return done
+
+    def _results(self, text: str, number: int) -> Iterable[Finding]:
+        """``[Total Run]``, or the head of a full log: the start of results, whether or not the banner was kept."""
+        done: Iterable[Finding] = ()
+        if self._client is None or self._client.has_results:
+            done = self._become_client(number)
+        run = self._client
+        assert run is not None
+        log = _LOG_HEAD.match(text)
+        if log:
+            run.parameters.update(_asked(log.group(1)))
+            return done
+        total = _TOTAL.match(text)
+        if total is None:
+            run.problem("malformed", f"The totals cannot be read: “{text[:120]}”.")
+            return done
+        run.total = (float(total.group(1)), int(total.group(4)), int(total.group(5)))
+        run.counted = total.group(3) is not None
+        if total.group(6):
+            run.notes.append(f"{total.group(6)} messages were skipped.")
+        return done
+
+    def _stream_total(self, text: str, number: int) -> Iterable[Finding]:
+        done: Iterable[Finding] = ()
+        if self._client is None or self._client.has_results:
+            done = self._become_client(number)
+        run = self._client
+        assert run is not None
+        found = _STREAM_TOTAL.match(text)
+        if found is None:
+            run.problem("malformed", f"The totals cannot be read: “{text[:120]}”.")
+            return done
+        run.stream = (int(found.group(1)), float(found.group(2)))
+        if found.group(3):
+            run.notes.append(f"{found.group(3)} messages were skipped.")
+        return done
+
+    def _handled(self, count: int, number: int) -> Iterable[Finding]:
+        run, self._server = self._server or self._take_head(number), None
+        run.side = "server"
+        return (_judge_server(run, count),)
+
+    def _detail(self, text: str, number: int) -> None:
+        run = self._addressee(text, number)
+        if run is None:
+            return
+        if run.error_open and _refine_error(run, text):
+            return
+        if run.side != "server" and (_take_figure(run, text) or _take_stream_figure(run, text)):
+            return
+        _take_remark(run, text)
+
+    def _addressee(self, text: str, number: int) -> _Run | None:
+        """The process a line belongs to; a process that has not yet said which side it is comes first."""
+        if self._head is not None:
+            return self._head
+        if text.startswith(("cleanupAfterLoop", "[tid ")):
+            return self._server
+        if text.startswith("Test end") and self._client is not None and self._client.has_results:
+            return self._server
+        run = self._client or self._server
+        if run is None and (_ERROR.match(text) or _COMPLAINT.fullmatch(text)):
+            return self._begin_head(number)
+        return run
 
 
-def parse_sockperf(text: str) -> Finding:
-    """The only run of a text. Raises nothing: without a run the finding is ``failed``."""
-    recogniser = SockperfRecogniser()
-    findings = [found for number, line in enumerate(text.splitlines(), 1) for found in recogniser.feed(line, number)]
-    findings += recogniser.close()
-    if len(findings) == 1:
+_FIRST = frozenset("[=-#STNt(E_")
+_STARTERS = ("[Total Run]", "test was performed using the following parameters: ")
+
+
+def parse_sockperf(text: str, seconds: float | None = None) -> Finding:
+    """Judge the whole output of one client or server.
+
+    ``seconds`` is what ``-t`` asked for, where known; without it the run's own total is taken. Where the text holds the
+    statistics of several servers the first is given; ``iterate`` gives all.
+    """
+    findings = tuple(iterate(text, seconds))
+    if findings:
         return findings[0]
-    reason = "several_runs" if findings else "no_output"
-    return Finding("sockperf", "ping-pong", "failed", reason, f"{len(findings)} runs in one output")
+    if text.strip():
+        return _finding(_Run(line=1), "failed", "malformed", "The text holds nothing that sockperf prints.")
+    return _finding(_Run(line=1), "failed", "no_output", "sockperf printed nothing at all.")
+
+
+def iterate(text: str, seconds: float | None = None) -> Iterator[Finding]:
+    """Every run in a text, one finding a server; ``seconds`` as in ``parse_sockperf``."""
+    recogniser = SockperfRecogniser()
+    if seconds is not None:
+        recogniser._asked = {"mode": None, "seconds": seconds}
+    for number, line in enumerate(text.splitlines(), 1):
+        yield from recogniser.feed(lines.clean(line), number)
+    yield from recogniser.close()
+
+
+def _asked(arguments: str) -> dict[str, Any]:
+    """What the options of a command line ask for, in the names that cases use."""
+    words = re.split(r"\s(?:[|;&>]|\d?>)", f" {arguments}")[0].replace("=", " ").split()
+    asked: dict[str, Any] = {}
+    for name, short, long in _OPTIONS:
+        for index, word in enumerate(words):
+            value = words[index + 1] if index + 1 < len(words) else ""
+            if short and word.startswith(short) and not word.startswith("--") and word != short:
+                value = word[len(short) :]
+            elif word not in (short, long):
+                continue
+            if re.fullmatch(r"\d+(?:\.\d+)?", value):
+                asked[name] = float(value) if name == "seconds" else int(float(value))
+    if "--tcp" in words:
+        asked["protocol"] = "tcp"
+    if "--full-rtt" in words:
+        asked["full_rtt"] = True
+    return asked
+
+
+def _take_figure(run: _Run, text: str) -> bool:
+    """Keep one line of the statistics block; False if it is none."""
+    first = text[:1]
+    if first == "[":
+        return _take_bracket(run, text)
+    if first == "=":
+        return _take_average(run, text)
+    if first == "#":
+        found = _ERRORS.match(text)
+        if found:
+            run.block.errors = (int(found.group(1)), int(found.group(2)), int(found.group(3)))
+        return found is not None
+    if first == "-":
+        return _take_distribution(run.block, text) if text.startswith("---> ") else False
+    if text.startswith("Total "):
+        found = _OBSERVATIONS.match(text)
+        if found:
+            run.block.observations = int(found.group(1))
+        return found is not None
+    found = _SUMMARY.match(text) if text.startswith("Summary: ") else None
+    if found:
+        run.block.summary = ("rtt" if found.group(1) == "Round trip" else "latency", float(found.group(3)))
+        if found.group(2):
+            run.parameters["burst"] = int(found.group(2))
+    return found is not None
+
+
+def _take_bracket(run: _Run, text: str) -> bool:
+    valid = _VALID.match(text)
+    if valid:
+        if run.block.valid is not None:
+            run.problem("malformed", "One statistics block has two valid windows.")
+        run.block.valid = (float(valid.group(1)), int(valid.group(2)), int(valid.group(3)))
+        return True
+    target = _TARGET.match(text)
+    if target:
+        run.servers += 1
+        run.parameters.setdefault("address", target.group(2))
+        run.parameters.setdefault("port", int(target.group(3)))
+        if target.group(4):
+            run.parameters["protocol"] = target.group(4).lower()
+    return target is not None
+
+
+def _take_average(run: _Run, text: str) -> bool:
+    server = _SERVER.match(text)
+    if server:
+        run.blocks.append(_Block(int(server.group(1))))
+        return True
+    average = _AVERAGE.match(text)
+    if average:
+        run.block.kind = "rtt" if average.group(1) == "rtt" else "latency"
+        run.block.mean = float(average.group(2))
+    return average is not None
+
+
+def _take_distribution(block: _Block, text: str) -> bool:
+    percentile = _PERCENTILE.match(text)
+    if percentile:
+        block.percentiles[_percent(percentile.group(1))] = float(percentile.group(2))
+        return True
+    extreme = _EXTREME.match(text)
+    if extreme is None:
+        return False
+    if extreme.group(1) == "MAX":
+        block.maximum = float(extreme.group(2))
+    else:
+        block.minimum = float(extreme.group(2))
+    return True
+
+
+def _take_stream_figure(run: _Run, text: str) -> bool:
+    note = _STREAM_NOTE.match(text)
+    if note:
+        run.stream_bytes = int(note.group(2))
+        run.parameters["message_bytes"] = run.stream_bytes
+        if note.group(1):
+            run.notes.append("The message size varied; the throughput is of its average.")
+        if note.group(3):
+            run.parameters["mps"] = int(note.group(3))
+        return True
+    rate = _STREAM_RATE.match(text)
+    if rate:
+        run.stream_rate = int(rate.group(1))
+        return True
+    bandwidth = _STREAM_BANDWIDTH.match(text)
+    if bandwidth:
+        run.bandwidth = (float(bandwidth.group(1)), len(bandwidth.group(2)), bandwidth.group(3))
+    return bandwidth is not None
+
+
+def _take_remark(run: _Run, text: str) -> None:
+    for words, reason, detail in _FAILURES:
+        if words in text:
+            run.problem(reason, f"{detail} sockperf says: “{text[:160]}”.")
+            return
+    stopped = _INTERRUPTED.match(text)
+    if stopped:
+        if run.side == "client":
+            run.problem(
+                "interrupted", f"The client was stopped by {stopped.group(1)} before its time was over."
+            )
+        return
+    error = _ERROR.match(text)
+    if error:
+        message = error.group(1)
+        run.problem(_error_reason(message), f"sockperf says: “{message[:200]}”.")
+        run.error_open = "errno=" not in message
+        return
+    if run.side is None and _COMPLAINT.fullmatch(text):
+        run.problem("tool_error", f"sockperf did not accept its options: “{text[:200]}”.")
+    elif text.startswith("Info: "):
+        run.notes.append(text[6:])
+
+
+def _error_reason(message: str) -> str:
+    found = _ERRNO.search(message)
+    number = int(found.group(1)) if found else None
+    if number == 98 or "Address already in use" in message:
+        return "address_in_use"
+    if number == 111 or ("connect socket" in message and number is None):
+        return "refused"
+    return "tool_error"
+
+
+def _refine_error(run: _Run, text: str) -> bool:
+    """The system's own words about an error, which sockperf may print on the line after it."""
+    run.error_open = False
+    found = _ERRNO.match(text)
+    if found is None or not run.problems:
+        return False
+    _, detail = run.problems.pop()
+    run.problem(_error_reason(text), f"{detail.rstrip('”.')} {found.group(0)}”.")
+    return True
+
+
+def _percent(text: str) -> str:
+    """``99.990`` as metrics are named: ``99.99``."""
+    return text.rstrip("0").rstrip(".")
+
+
+def enough_observations(percent: float, observations: int) -> bool:
+    """Whether so many observations can carry this percentile (see the module's text)."""
+    share = max(percent, 100.0 - percent) / 100.0
+    if share >= 1.0:
+        return False
+    return observations * math.log(share) <= math.log(0.025)
+
+
+def _judge(run: _Run) -> tuple[Finding, ...]:
+    """One finding for each server's statistics, or one that says why there are none."""
+    if run.side == "server":
+        return (_finish_server(run),)
+    if run.side is None and not run.problems:
+        return (_finding(run, "invalid", "truncated", "The output ends before sockperf says what it does."),)
+    if run.problems:
+        reason, detail = _gravest(run.problems)
+        return (_finding(run, "failed" if reason in _FAILED else "invalid", reason, detail),)
+    if run.stream is not None:
+        return (_judge_stream(run, run.stream),)
+    if not run.blocks:
+        return (_finding(run, "invalid", "truncated", "The output ends before the statistics."),)
+    return tuple(_judge_block(run, block) for block in run.blocks)
+
+
+_GRAVITY = ("address_in_use", "refused", "tool_error", "interrupted", "no_messages", "short_run", "malformed")
+
+
+def _gravest(problems: list[tuple[str, str]]) -> tuple[str, str]:
+    return min(problems, key=lambda problem: _GRAVITY.index(problem[0]))
+
+
+def _finding(
+    run: _Run,
+    status: Status,
+    reason: str = "",
+    detail: str = "",
+    samples: tuple[Sample, ...] = (),
+    extra: Mapping[str, Any] | None = None,
+    measured: Mapping[str, float] | None = None,
+) -> Finding:
+    return Finding(
+        tool="sockperf",
+        mode=_mode(run),
+        status=status,
+        reason=reason,
+        detail=detail,
+        side=run.side,
+        version=run.version,
+        parameters={**run.parameters, **(extra or {})},
+        samples=samples,
+        notes=tuple(run.notes),
+        line=run.line,
+        measured=measured or {},
+    )
+
+
+def _mode(run: _Run) -> str:
+    """The subcommand where a command line tells it; the text alone tells latency, throughput and server apart."""
+    if run.side == "server":
+        return "server"
+    if run.stream is not None:
+        return "throughput"
+    return run.mode or ("latency" if run.side == "client" else "unknown")
+
+
+def _finish_server(run: _Run) -> Finding:
+    if run.problems:
+        reason, detail = _gravest(run.problems)
+        return _finding(run, "failed" if reason in _FAILED else "invalid", reason, detail)
+    return _finding(
+        run, "invalid", "truncated", "The server printed no total: it was killed, or its output was cut off."
+    )
+
+
+def _judge_server(run: _Run, count: int) -> Finding:
+    if run.problems:
+        return _finish_server(run)
+    if count == 0:
+        return _finding(run, "failed", "no_messages", "The server received no message.")
+    samples = (Sample("messages_received", "count", float(count)),)
+    return _finding(run, "valid", samples=samples, measured={"messages_handled": float(count)})
+
+
+def _judge_block(run: _Run, block: _Block) -> Finding:
+    extra: dict[str, Any] = {"full_rtt": True} if block.kind == "rtt" else {}
+    if len(run.blocks) > 1 or block.server:
+        extra["server_number"] = block.server
+    missing = _missing(run, block)
+    if missing:
+        return _finding(run, "invalid", "truncated", f"The statistics lack {missing}.", extra=extra)
+    problem = _disagreement(run, block) or _wrong_word(run, block)
+    if problem:
+        return _finding(run, "invalid", "malformed", problem, extra=extra)
+    short = _short(run, block)
+    if short:
+        return _finding(run, "invalid", "short_run", short, extra=extra)
+    assert run.total and block.valid
+    measured = {
+        "seconds": block.valid[0],
+        "messages_sent": float(run.total[1]),
+        "messages_received": float(run.total[2]),
+    }
+    return _finding(run, "valid", samples=tuple(_block_samples(run, block)), extra=extra, measured=measured)
+
+
+def _missing(run: _Run, block: _Block) -> str:
+    """What the statistics block of a finished run always has and this one has not."""
+    wanted: tuple[tuple[object, str], ...] = (
+        (run.total, "the line of the total run"),
+        (block.valid, "the line of the valid duration"),
+        (block.mean, "the average"),
+        (block.errors, "the line of dropped messages"),
+        (block.observations, "the number of observations"),
+        (block.maximum, "the largest observation"),
+        (block.minimum, "the smallest observation, which ends them"),
+    )
+    return next((name for value, name in wanted if value is None), "")
+
+
+def _disagreement(run: _Run, block: _Block) -> str:
+    """A sentence about figures that cannot belong to the same run; empty when all agree."""
+    assert run.total and block.valid and block.observations is not None
+    assert block.maximum is not None and block.minimum is not None and block.mean is not None
+    if block.observations != block.valid[2]:
+        return (
+            f"The distribution has {block.observations} observations but the valid window received {block.valid[2]}"
+            " messages."
+        )
+    if block.valid[0] > run.total[0] + 1.0 or block.valid[1] > run.total[1]:
+        return "The valid window is larger than the whole run."
+    ladder = [(0.0, block.minimum), *((float(key), value) for key, value in block.percentiles.items())]
+    ladder = [*sorted(ladder), (100.0, block.maximum)]
+    if any(high[1] < low[1] for low, high in itertools.pairwise(ladder)):
+        return "The percentiles do not grow from the smallest to the largest observation."
+    if not block.minimum - 0.002 <= block.mean <= block.maximum + 0.002:
+        return "The average lies outside the smallest and largest observation."
+    return ""
+
+
+def _wrong_word(run: _Run, block: _Block) -> str:
+    if block.summary is not None:
+        kind, mean = block.summary
+        if kind != block.kind or mean != block.mean:
+            return "The summary line and the average disagree."
+    if run.parameters.get("full_rtt") and block.kind != "rtt":
+        return "The round trip was asked for but the figures are one-way latencies."
+    return ""
+
+
+def _short(run: _Run, block: _Block) -> str:
+    assert run.total and block.valid
+    if run.counted or "messages" in run.parameters:
+        wanted = run.parameters.get("messages")
+        if wanted is not None and block.valid[1] < WINDOW_SHARE * wanted:
+            return f"The valid window has {block.valid[1]} of {wanted} messages."
+        return ""
+    asked = run.parameters.get("seconds")
+    seconds = run.total[0] if asked is None else float(asked)
+    needed = WINDOW_SHARE * (seconds - WINDOW_LOST_SECONDS)
+    # The window ends with a reply, and under-load asks for one in a hundred messages: what lies between two replies
+    # may be missing on either side. Between two replies of a ping-pong lies nothing.
+    needed -= min(3 * run.total[0] / max(run.total[2], 1), needed / 2)
+    if block.valid[0] >= needed:
+        return ""
+    return (
+        f"The valid window is {block.valid[0]:.3f} s where a run of {seconds:g} s has at least {needed:.3f} s: the"
+        " messages stopped early, as after one lost datagram."
+    )
+
+
+def _block_samples(run: _Run, block: _Block) -> Iterator[Sample]:
+    assert run.total and block.valid and block.observations is not None and block.errors
+    assert block.maximum is not None and block.minimum is not None and block.mean is not None
+    yield Sample(f"{block.kind}_mean", "us", block.mean)
+    for percent, value in sorted(block.percentiles.items(), key=lambda item: float(item[0])):
+        if enough_observations(float(percent), block.observations):
+            yield Sample(f"{block.kind}_p{percent}", "us", value)
+    yield Sample(f"{block.kind}_min", "us", block.minimum)
+    yield Sample(f"{block.kind}_max", "us", block.maximum)
+    if block.valid[0] > 0:
+        yield Sample("message_rate", "1/s", block.valid[1] / block.valid[0])
+    if block is run.blocks[0]:
+        yield Sample("messages_sent", "count", float(run.total[1]))
+        yield Sample("messages_received", "count", float(run.total[2]))
+    for name, count in zip(("dropped", "duplicated", "out_of_order"), block.errors, strict=True):
+        yield Sample(name, "count", float(count))
+
+
+def _judge_stream(run: _Run, total: tuple[int, float]) -> Finding:
+    """Throughput mode: what the sender handed to its own kernel."""
+    messages, seconds = total
+    if run.stream_rate is None or run.bandwidth is None:
+        return _finding(
+            run, "invalid", "truncated", "The output ends before the message rate and the bandwidth."
+        )
+    size = run.stream_bytes or run.parameters.get("message_bytes") or DEFAULT_THROUGHPUT_BYTES
+    asked = run.parameters.get("seconds")
+    if asked is not None and seconds < WINDOW_SHARE * (asked - WINDOW_LOST_SECONDS):
+        return _finding(run, "invalid", "short_run", f"The client sent for {seconds:.3f} s of {asked:g} s.")
+    if seconds <= 0 or not _rates_agree(run, messages, seconds, size):
+        detail = "The message rate, the message size and the bandwidth do not belong to the same run."
+        return _finding(run, "invalid", "malformed", detail)
+    rate = messages / seconds
+    samples = (
+        Sample("throughput_sent", "bit/s", rate * size * 8),
+        Sample("message_rate", "1/s", rate),
+        Sample("messages_sent", "count", float(messages)),
+    )
+    measured = {"seconds": seconds, "messages_sent": float(messages)}
+    return _finding(run, "valid", samples=samples, extra={"message_bytes": size}, measured=measured)
+
+
+def _rates_agree(run: _Run, messages: int, seconds: float, size: int) -> bool:
+    """The printed rate and bandwidth must follow from the other figures.
+
+    The bandwidth is in units of 2^20 bytes (of 1000 times that with ``--giga-size``), and versions before 3.8 print it
+    under the wrong unit with ``--increase_output_precision``; so it is a check and never a figure.
+    """
+    assert run.stream_rate is not None and run.bandwidth is not None
+    rate = messages / seconds
+    if abs(rate - run.stream_rate) > 0.51 + rate * 0.0006 / seconds:
+        return False
+    printed, decimals, _ = run.bandwidth
+    mebibytes = run.stream_rate * size / 2**20
+    slack = 0.51 * 10.0**-decimals
+    return any(abs(printed - mebibytes / unit) <= slack + 1e-9 * mebibytes for unit in (1, 1000))
+
+
+@dataclass(frozen=True)
+class FullLogRow:
+    """One message of a ``--full-log`` file. Times in seconds on sockperf's own clock, ``value_us`` as it was logged."""
+
+    server: int
+    sent_seconds: float
+    received_seconds: float
+    kind: Literal["latency", "rtt"]
+    value_us: float
+
+
+_LOG_COLUMNS = re.compile(
+    r"(?:packet, )?txTime(?:\(sec\))?, rxTime(?:\(sec\))?(?:, (latency|rtt|rtt/2)\(usec\))?$"
+)
+_LOG_ROW = re.compile(r"(?:\d+, )?(\d+\.\d{9}), (\d+\.\d{9})(?:, (-?\d+\.\d{3}))?$")
+
+
+def full_log_rows(rows: Iterable[str]) -> Iterator[FullLogRow]:
+    """The messages of a full log, one after another, in constant memory.
+
+    Percentiles of several runs may be pooled from these and from nothing else. Where the file has no column of
+    latencies (2.x) it is half the time between sending and receiving, as sockperf's own percentiles are.
+    """
+    kind: Literal["latency", "rtt"] | None = None
+    server = 0
+    for line in rows:
+        text = line.strip()
+        heading = _SERVER.match(text)
+        if heading:
+            server = int(heading.group(1))
+        columns = _LOG_COLUMNS.match(text)
+        if columns:
+            kind = "rtt" if columns.group(1) == "rtt" else "latency"
+        elif text.startswith("---"):
+            if kind is not None and not text.strip("-"):
+                kind = None
+        elif kind is not None:
+            found = _LOG_ROW.match(text)
+            if found:
+                yield _log_row(found, server, kind)
+
+
+def _log_row(found: re.Match[str], server: int, kind: Literal["latency", "rtt"]) -> FullLogRow:
+    sent, received = float(found.group(1)), float(found.group(2))
+    half = 1.0 if kind == "rtt" else 0.5
+    value = (received - sent) * 1e6 * half if found.group(3) is None else float(found.group(3))
+    return FullLogRow(server, sent, received, kind, value)
+
+
+def pool(logs: Iterable[Iterable[FullLogRow]]) -> dict[str, list[float]]:
+    """The values of several full logs in one sorted list for each kind, ``latency`` and ``rtt`` (us) apart."""
+    values: dict[str, list[float]] = {}
+    for rows in logs:
+        for row in rows:
+            values.setdefault(row.kind, []).append(row.value_us)
+    return {kind: sorted(figures) for kind, figures in values.items()}

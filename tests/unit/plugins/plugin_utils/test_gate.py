@@ -182,6 +182,11 @@ def test_other_parameters_than_planned_are_not_believed(name: str, value: Any, r
     assert_not_believed(spoiled("iperf3_tcp", "run", "parameters", name, value=value), "invalid", reason)
 
 
+def test_another_peer_than_planned_is_not_believed() -> None:
+    assert_not_believed(spoiled("iperf3_tcp", "server", "address", value="10.77.77.9"), "invalid", "peer")
+    assert_not_believed(spoiled("sockperf_udp", "server", "port", value=11111), "invalid", "peer")
+
+
 def test_different_versions_matter_under_udp_only() -> None:
     assert spoiled("iperf3_tcp", "server", "tool_version", value="iperf 3.21").status == "valid"
     judgement = spoiled("iperf3_udp", "server", "tool_version", value="iperf 3.21 (cJSON 1.7.15)")

@@ -73,6 +73,13 @@ def test_everything_behind_one_another_is_found_in_order() -> None:
     assert without_lines(findings) == without_lines(alone)
 
 
+def test_two_tables_with_the_same_rows_stay_apart() -> None:
+    table = "@total[sockperf, tracepoint:syscalls:sys_enter_sendto]: 7\n"
+    for between in ("```\n### Client\n```\n", "## Client\n"):
+        findings = findings_of(table + between + table)
+        assert [[call.calls for call in finding.calls] for finding in findings] == [[7], [7]]
+
+
 JUNK = st.lists(
     st.sampled_from(
         [
