@@ -99,6 +99,11 @@ class BpftraceRecogniser:
         output, self._output = self._output, None
         return () if output is None else (_judge(output),)
 
+    def cut_off(self) -> None:
+        """The text stopped in the middle of a row, so the count in it may lack digits."""
+        if self._output is not None:
+            self._output.problem("truncated", "The text stops within its last row, whose count may lack digits.")
+
     def _open(self, number: int, mode: str) -> _Output:
         if self._output is None:
             self._output = _Output(line=number, mode=mode)
@@ -165,6 +170,8 @@ def parse_trace(text: str) -> Finding:
     findings: list[Finding] = []
     for number, line in enumerate(text.splitlines(), 1):
         findings.extend(recogniser.feed(lines.clean(line), number))
+    if "\n" in text and not text.endswith("\n") and "@" in text.rpartition("\n")[2]:
+        recogniser.cut_off()
     findings.extend(recogniser.close())
     if not findings:
         return _nothing(text)
@@ -311,7 +318,7 @@ def _judge(output: _Output) -> Finding:
     )
 
 
-_GRAVITY = ("histogram", "lost_events", "map_full", "tracer_error", "malformed")
+_GRAVITY = ("histogram", "lost_events", "map_full", "tracer_error", "malformed", "truncated")
 
 
 def _merge(output: _Output, names: list[str]) -> tuple[list[CallCount], str]:

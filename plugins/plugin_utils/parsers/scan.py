@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Iterable, Iterator
 
 from .bpftrace_output import BpftraceRecogniser
@@ -14,6 +15,9 @@ from .sockperf_text import SockperfRecogniser
 
 DIVIDERS = ("#", "```", "~~~")
 """Fences and headings of Markdown. One table of calls ends there: two tables may have the same rows."""
+
+TRACE_ROW = re.compile(r"@\w*(?:\[|$)")
+"""The tracer ends every row with a line end: a last row without one may lack digits of its count."""
 
 HELD_FINDINGS = 256
 """Findings kept back to put them in order: one that begins early may be complete only after many others."""
@@ -39,7 +43,9 @@ def _found(lines: Iterable[str]) -> Iterator[Finding]:
     tracer = BpftraceRecogniser()
     recognisers: tuple[Recogniser, ...] = (JsonRecogniser(), TextRecogniser(), SockperfRecogniser(), tracer)
     feeds = [recogniser.feed for recogniser in recognisers]
-    for number, raw in enumerate(lines, 1):
+    before = raw = ""
+    for number, line_of_text in enumerate(lines, 1):
+        before, raw = raw, line_of_text
         if raw.startswith(DIVIDERS):
             yield from tracer.close()
         line = clean(raw)
@@ -49,5 +55,7 @@ def _found(lines: Iterable[str]) -> Iterator[Finding]:
             found = feed(line, number)
             if found:
                 yield from found
+    if before.endswith("\n") and not raw.endswith("\n") and TRACE_ROW.search(raw):
+        tracer.cut_off()
     for recogniser in recognisers:
         yield from recogniser.close()
