@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import re
 from collections.abc import Iterable, Iterator
 
 from .bpftrace_output import BpftraceRecogniser
@@ -15,9 +14,6 @@ from .sockperf_text import SockperfRecogniser
 
 DIVIDERS = ("#", "```", "~~~")
 """Fences and headings of Markdown. One table of calls ends there: two tables may have the same rows."""
-
-TRACE_ROW = re.compile(r"@\w*(?:\[|$)")
-"""The tracer ends every row with a line end: a last row without one may lack digits of its count."""
 
 HELD_FINDINGS = 256
 """Findings kept back to put them in order: one that begins early may be complete only after many others."""
@@ -55,7 +51,7 @@ def _found(lines: Iterable[str]) -> Iterator[Finding]:
             found = feed(line, number)
             if found:
                 yield from found
-    if before.endswith("\n") and not raw.endswith("\n") and TRACE_ROW.search(raw):
-        tracer.cut_off()
+    # A list of lines may come without line ends; a text that has them and lacks the last one was cut off.
+    yield from tracer.close(complete=raw.endswith("\n") or not before.endswith("\n"))
     for recogniser in recognisers:
         yield from recogniser.close()
