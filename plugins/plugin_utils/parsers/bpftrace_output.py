@@ -214,10 +214,11 @@ def parse_trace(text: str, stderr: str = "") -> Finding:
 
 
 _HISTOGRAM = "“{}” is a histogram or statistics map; a count per system call was expected."
-_JSON_KINDS = frozenset(
-    "attached_probes map hist stats tseries lost_events skipped_events helper_error runtime_error print_error"
-    " time printf cat join syscall value errorf".split()
-)
+_MAP_KINDS = frozenset({"map", "hist", "stats", "tseries"})
+_NOTICE_KINDS = frozenset({"attached_probes", "lost_events", "skipped_events"})
+_ERROR_KINDS = frozenset({"helper_error", "runtime_error", "print_error"})
+_PRINT_KINDS = frozenset({"time", "printf", "cat", "join", "syscall", "value", "errorf"})
+_JSON_KINDS = _MAP_KINDS | _NOTICE_KINDS | _ERROR_KINDS | _PRINT_KINDS
 
 
 def _load(text: str) -> dict[str, object] | None:
@@ -242,11 +243,11 @@ def _take_json(output: _Output, kind: str, data: object, document: dict[str, obj
         output.attached = probes if isinstance(probes, int) else None
     elif kind == "map":
         _take_map(output, data)
-    elif kind in ("hist", "stats", "tseries"):
+    elif kind in _MAP_KINDS:
         output.problem("histogram", _HISTOGRAM.format(kind))
-    elif kind in ("lost_events", "skipped_events"):
+    elif kind in _NOTICE_KINDS:
         output.problem("lost_events", f"The tracer lost events: {json.dumps(document)[:200]}.")
-    elif kind.endswith("_error"):
+    elif kind in _ERROR_KINDS:
         message = json.dumps(document)[:300]
         full = document.get("retcode") == _E2BIG or _MAP_FULL.search(message)
         output.problem("map_full" if full else "tracer_error", f"The tracer says: {message}.")

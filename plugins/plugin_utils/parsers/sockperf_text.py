@@ -188,10 +188,14 @@ class SockperfRecogniser:
         if "sockperf" in line:
             return self._own_line(line.strip(), number)
         text = line.lstrip()
-        if text[:1] not in _FIRST:
-            return ()
+        if text[:1] in _FIRST and _UNPREFIXED.match(text):
+            return self._unprefixed(text.rstrip(), number)
+        return ()
+
+    def _unprefixed(self, text: str, number: int) -> Iterable[Finding]:
+        """A line that only sockperf prints but without its name, as in a full log or a list of addresses."""
         if self._client or self._server or self._head or text.startswith(_STARTERS):
-            return self._message(text.rstrip(), number)
+            return self._message(text, number)
         return ()
 
     def close(self) -> Iterable[Finding]:
@@ -212,9 +216,7 @@ class SockperfRecogniser:
         if _USAGE.match(text):
             self._usage(number)
             return ()
-        if text[:1] in _FIRST and (self._client or self._server or self._head or text.startswith(_STARTERS)):
-            return self._message(text, number)
-        return ()
+        return self._unprefixed(text, number) if _UNPREFIXED.match(text) else ()
 
     def _command(self, found: re.Match[str]) -> Iterable[Finding]:
         mode = _SHORT_NAMES.get(found.group(1), found.group(1))
@@ -349,7 +351,11 @@ class SockperfRecogniser:
         return run
 
 
-_FIRST = frozenset("[=-#STNt(E_")
+_FIRST = frozenset("[=-#STNt(E_'")
+_UNPREFIXED = re.compile(
+    r"\[(?:Total Run|Valid Duration|SERVER|CLIENT|tid | *\d+\] IP = )|====|# dropped|Summary: |Test |Total "
+    r"|NOTE: |No |---> |test was|\(errno|ERROR|_seqN|'-"
+)
 _STARTERS = ("[Total Run]", "test was performed using the following parameters: ")
 
 

@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 CAPTURES = Path(__file__).parents[4] / "captures" / "bpftrace"
-VERSIONS = sorted(path for path in CAPTURES.iterdir() if path.name != "synthetic")
+VERSIONS = sorted(path for path in CAPTURES.iterdir() if path.is_dir() and path.name != "synthetic")
 FILES = sorted(path for path in CAPTURES.glob("*/*") if path.suffix in (".json", ".text"))
 
-# By file name: what the capture shows. In a text output the newer versions tell of a full map on standard error only,
-# and 0.17 and before tell it nowhere unless asked (-k).
+# By file name: what the capture shows. In a text output the newer versions tell of a full map on standard
+# error only, and 0.17 and before tell it nowhere unless asked (-k).
 EXPECTED = {
     "count": ("valid", ""),
     "time": ("valid", ""),
