@@ -174,10 +174,12 @@ class SockperfRecogniser:
     """Finds sockperf output among other lines (the ``Recogniser`` protocol).
 
     A command line such as ``sockperf ping-pong -i 10.0.0.1 -t 30`` before an output says what was asked of
-    it. A client's and a server's output may be interleaved.
+    it. A client's and a server's output may be interleaved. ``seconds`` is
+    what every client was asked for, where that is known from elsewhere.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = seconds
         self._head: _Run | None = None
         self._client: _Run | None = None
         self._server: _Run | None = None
@@ -284,6 +286,8 @@ class SockperfRecogniser:
             asked, self._asked = self._asked, None
             run.mode = asked.pop("mode")
             run.parameters.update(asked)
+        if self._seconds is not None:
+            run.parameters["seconds"] = self._seconds
         return done
 
     def _results(self, text: str, number: int) -> Iterable[Finding]:
@@ -375,9 +379,7 @@ def parse_sockperf(text: str, seconds: float | None = None) -> Finding:
 
 def iterate(text: str, seconds: float | None = None) -> Iterator[Finding]:
     """Every run in a text, one finding a server; ``seconds`` as in ``parse_sockperf``."""
-    recogniser = SockperfRecogniser()
-    if seconds is not None:
-        recogniser._asked = {"mode": None, "seconds": seconds}
+    recogniser = SockperfRecogniser(seconds)
     for number, line in enumerate(text.splitlines(), 1):
         yield from recogniser.feed(lines.clean(line), number)
     yield from recogniser.close()

@@ -182,6 +182,7 @@ def test_asked_seconds_decide_over_the_total() -> None:
     assert parse_sockperf(SEED, seconds=30).status == "valid"
     finding = parse_sockperf(SEED, seconds=60)
     assert (finding.status, finding.reason) == ("invalid", "short_run")
+    assert parse_sockperf("sockperf pp -i 10.0.0.1 -t 30\n" + SEED, seconds=60).reason == "short_run"
 
 
 @pytest.mark.parametrize(
