@@ -92,7 +92,6 @@ class BpftraceRecogniser:
 
     def __init__(self) -> None:
         self._output: _Output | None = None
-        self._unrelated = 0
 
     def feed(self, line: str, number: int) -> Iterable[Finding]:
         """Take the next cleaned line."""
@@ -131,7 +130,6 @@ class BpftraceRecogniser:
     def _open(self, number: int, mode: str) -> _Output:
         if self._output is None:
             self._output = _Output(line=number, mode=mode)
-        self._unrelated = 0
         return self._output
 
     def _attach(self, text: str, number: int) -> Iterable[Finding]:
@@ -176,14 +174,10 @@ class BpftraceRecogniser:
         output = self._output
         if output is None or not text:
             return ()
-        if _take_notice(output, text):
-            self._unrelated = 0
+        if _take_notice(output, text) or not output.rows:
+            # Before its maps the tracer's output may be mixed with what the traced program prints.
             return ()
-        self._unrelated += 1
-        # The traced program's own words come before the maps; after the maps something else has begun.
-        if output.rows and self._unrelated > 3:
-            return self.close()
-        return ()
+        return self.close()
 
 
 def parse_trace(text: str, stderr: str = "") -> Finding:
@@ -243,11 +237,11 @@ def _take_json(output: _Output, kind: str, data: object, document: dict[str, obj
         output.attached = probes if isinstance(probes, int) else None
     elif kind == "map":
         _take_map(output, data)
-    elif kind in ("hist", "stats", "tseries"):
+    elif kind in _MAP_KINDS:
         output.problem("histogram", _HISTOGRAM.format(kind))
-    elif kind in ("lost_events", "skipped_events"):
+    elif kind in _NOTICE_KINDS:
         output.problem("lost_events", f"The tracer lost events: {json.dumps(document)[:200]}.")
-    elif kind.endswith("_error"):
+    elif kind in _ERROR_KINDS:
         message = json.dumps(document)[:300]
         full = document.get("retcode") == _E2BIG or _MAP_FULL.search(message)
         output.problem("map_full" if full else "tracer_error", f"The tracer says: {message}.")

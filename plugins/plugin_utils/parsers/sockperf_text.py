@@ -174,10 +174,12 @@ class SockperfRecogniser:
     """Finds sockperf output among other lines (the ``Recogniser`` protocol).
 
     A command line such as ``sockperf ping-pong -i 10.0.0.1 -t 30`` before an output says what was asked of
-    it. A client's and a server's output may be interleaved.
+    it. A client's and a server's output may be interleaved. ``seconds`` is
+    what every client was asked for, where that is known from elsewhere.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = seconds
         self._head: _Run | None = None
         self._client: _Run | None = None
         self._server: _Run | None = None
@@ -188,10 +190,14 @@ class SockperfRecogniser:
         if "sockperf" in line:
             return self._own_line(line.strip(), number)
         text = line.lstrip()
-        if text[:1] not in _FIRST:
-            return ()
+        if text[:1] in _FIRST and _UNPREFIXED.match(text):
+            return self._unprefixed(text.rstrip(), number)
+        return ()
+
+    def _unprefixed(self, text: str, number: int) -> Iterable[Finding]:
+        """A line that only sockperf prints but without its name, as in a full log or a list of addresses."""
         if self._client or self._server or self._head or text.startswith(_STARTERS):
-            return self._message(text.rstrip(), number)
+            return self._message(text, number)
         return ()
 
     def close(self) -> Iterable[Finding]:
@@ -212,9 +218,7 @@ class SockperfRecogniser:
         if _USAGE.match(text):
             self._usage(number)
             return ()
-        if text[:1] in _FIRST and (self._client or self._server or self._head or text.startswith(_STARTERS)):
-            return self._message(text, number)
-        return ()
+        return self._unprefixed(text, number) if _UNPREFIXED.match(text) else ()
 
     def _command(self, found: re.Match[str]) -> Iterable[Finding]:
         mode = _SHORT_NAMES.get(found.group(1), found.group(1))
@@ -282,6 +286,8 @@ class SockperfRecogniser:
             asked, self._asked = self._asked, None
             run.mode = asked.pop("mode")
             run.parameters.update(asked)
+        if self._seconds is not None:
+            run.parameters["seconds"] = self._seconds
         return done
 
     def _results(self, text: str, number: int) -> Iterable[Finding]:
@@ -349,7 +355,11 @@ class SockperfRecogniser:
         return run
 
 
-_FIRST = frozenset("[=-#STNt(E_")
+_FIRST = frozenset("[=-#STNt(E_'")
+_UNPREFIXED = re.compile(
+    r"\[(?:Total Run|Valid Duration|SERVER|CLIENT|tid | *\d+\] IP = )|====|# dropped|Summary: |Test |Total "
+    r"|NOTE: |No |---> |test was|\(errno|ERROR|_seqN|'-"
+)
 _STARTERS = ("[Total Run]", "test was performed using the following parameters: ")
 
 
@@ -369,9 +379,7 @@ def parse_sockperf(text: str, seconds: float | None = None) -> Finding:
 
 def iterate(text: str, seconds: float | None = None) -> Iterator[Finding]:
     """Every run in a text, one finding a server; ``seconds`` as in ``parse_sockperf``."""
-    recogniser = SockperfRecogniser()
-    if seconds is not None:
-        recogniser._asked = {"mode": None, "seconds": seconds}
+    recogniser = SockperfRecogniser(seconds)
     for number, line in enumerate(text.splitlines(), 1):
         yield from recogniser.feed(lines.clean(line), number)
     yield from recogniser.close()

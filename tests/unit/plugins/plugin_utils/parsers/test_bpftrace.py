@@ -21,8 +21,8 @@ CAPTURES = Path(__file__).parents[4] / "captures" / "bpftrace"
 VERSIONS = sorted(path for path in CAPTURES.iterdir() if path.is_dir() and path.name != "synthetic")
 FILES = sorted(path for path in CAPTURES.glob("*/*") if path.suffix in (".json", ".text"))
 
-# By file name: what the capture shows. In a text output the newer versions tell of a full map on standard error only,
-# and 0.17 and before tell it nowhere unless asked (-k).
+# By file name: what the capture shows. In a text output the newer versions tell of a full map on standard
+# error only, and 0.17 and before tell it nowhere unless asked (-k).
 EXPECTED = {
     "count": ("valid", ""),
     "time": ("valid", ""),
@@ -234,12 +234,16 @@ def test_notes_with_a_wrapper_around_every_row() -> None:
 
 def test_several_outputs_in_one_file() -> None:
     text = (
-        "### server\n@total[a, 0]: 1\n@total[a, 1]: 2\n```\n### client\nsome words\nmore words\neven more\n"
-        "@total[b, 0]: 3\n\nAttaching 1 probe...\n@total[c, 0]: 4\n\n"
+        "### server\n```\n@total[a, 0]: 1\n@total[a, 1]: 2\n```\n### client\n```\n"
+        "@total[a, 0]: 1\n\nAttaching 1 probe...\nwords of the traced program\n@total[c, 0]: 4\n\n"
     )
     findings = list(iterate(text))
-    assert [finding.line for finding in findings] == [2, 9, 11]
-    assert [finding.calls[0].comm for finding in findings] == ["a", "b", "c"]
+    assert [finding.line for finding in findings] == [3, 8, 10]
+    assert [[(row.comm, row.number) for row in finding.calls] for finding in findings] == [
+        [("a", 0), ("a", 1)],
+        [("a", 0)],
+        [("c", 0)],
+    ]
 
 
 def test_other_json_is_left_alone() -> None:

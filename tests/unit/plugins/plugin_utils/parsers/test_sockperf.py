@@ -182,6 +182,7 @@ def test_asked_seconds_decide_over_the_total() -> None:
     assert parse_sockperf(SEED, seconds=30).status == "valid"
     finding = parse_sockperf(SEED, seconds=60)
     assert (finding.status, finding.reason) == ("invalid", "short_run")
+    assert parse_sockperf("sockperf pp -i 10.0.0.1 -t 30\n" + SEED, seconds=60).reason == "short_run"
 
 
 @pytest.mark.parametrize(
@@ -218,7 +219,7 @@ def test_bandwidth_of_sockperf_is_never_copied() -> None:
     """223153 messages of 1400 bytes a second are 2499 Mbit/s; sockperf prints 2383.5 of its own unit."""
     text = (
         "sockperf: Total of 446306 messages sent in 2.000 sec\n\n"
-        "sockperf: NOTE: test was performed, using msg-size=1400. For getting maximum throughput consider using\n"
+        "sockperf: NOTE: test was performed, using msg-size=1400. For getting maximum throughput\n"
         "sockperf: Summary: Message Rate is 223153 [msg/sec]\n"
         "sockperf: Summary: BandWidth is 297.941 MBps (2383.531 Mbps)\n"
     )
@@ -348,6 +349,7 @@ def runs(draw: st.DrawFn) -> tuple[str, dict[str, float]]:
     valid = round(seconds - 0.45, 3)
     messages = draw(st.integers(400_000, 10**9))
     lost = draw(st.integers(0, 5))
+    observed = messages - lost
     word = draw(st.sampled_from(["lat", "latency", "rtt"]))
     kind = "rtt" if word == "rtt" else "latency"
     names = ["25.000", "50.000", "75.000", "90.000", "99.000", "99.900", "99.990", "99.999"]
@@ -355,11 +357,11 @@ def runs(draw: st.DrawFn) -> tuple[str, dict[str, float]]:
         f"[Total Run] RunTime={seconds}.000 sec; Warm up time=400 msec; SentMessages={messages + 9};"
         f" ReceivedMessages={messages + 9 - lost}",
         "========= Printing statistics for Server No: 0",
-        f"[Valid Duration] RunTime={valid:.3f} sec; SentMessages={messages}; ReceivedMessages={messages - lost}",
+        f"[Valid Duration] RunTime={valid:.3f} sec; SentMessages={messages}; ReceivedMessages={observed}",
         f"\x1b[2;35m====> avg-{word}={mean:7.3f} (std-dev=1.000)\x1b[0m",
         f"# dropped messages = {lost}; # duplicated messages = 0; # out-of-order messages = 0",
         f"Summary: {'Round trip' if kind == 'rtt' else 'Latency'} is {mean:.3f} usec",
-        f"Total {messages - lost} observations; each percentile contains {(messages - lost) / 100:.2f} observations",
+        f"Total {observed} observations; each percentile contains {observed / 100:.2f} observations",
         f"---> <MAX> observation = {ladder[9]:8.3f}",
         *(f"---> percentile {name} = {ladder[8 - index]:8.3f}" for index, name in enumerate(reversed(names))),
         f"---> <MIN> observation = {ladder[0]:8.3f}",
