@@ -2,11 +2,11 @@
 """Write plugins/plugin_utils/syscall_names.json from the Linux kernel's own system-call tables.
 
     apt-get download linux-source-7.2 linux-source-6.1
-    for deb in linux-source-*.deb; do dpkg-deb --fsys-tarfile "$deb" | tar -x --wildcards './usr/src/*.tar.xz'; done
+    for deb in linux-source-*.deb; do dpkg-deb -x "$deb" .; done
     tools/make_syscall_names.py usr/src/linux-source-7.2.tar.xz usr/src/linux-source-6.1.tar.xz
 
-Each argument is a kernel source tree or a tar archive of one, the newest first. Numbers are never reused, so an
-older kernel only adds the calls that a newer one has removed.
+Each argument is a kernel source tree or a tar archive of one, the newest first. Numbers are never reused, so
+an older kernel only adds the calls that a newer one has removed.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def table(files: dict[str, str], where: Architecture) -> Iterator[tuple[int, str
             continue
         found = _ENTRY.match(columns[3])
         if found and found.group(1) != "ni_syscall":
-            # On arm a few entry points are assembly around the real one; the tracepoint has the real one's name.
+            # On arm a few entry points are assembly around the real one, which names the tracepoint.
             name = found.group(1).removesuffix("_wrapper")
             yield int(columns[0]), renamed.get(name, name)
 

@@ -59,7 +59,7 @@ def tool(name):
     path = shutil.which(name)
     if path is None:
         return None
-    text = run_text([path] + VERSION_ARGUMENTS.get(name, ["--version"])) or ""
+    text = run_text([path, *VERSION_ARGUMENTS.get(name, ["--version"])]) or ""
     with open(path, "rb") as handle:
         digest = hashlib.sha256(handle.read()).hexdigest()
     return {"path": path, "version": text.splitlines()[0].strip() if text else "", "sha256": digest}
@@ -119,7 +119,7 @@ def _vulnerabilities():
         names = sorted(os.listdir(directory))
     except OSError:
         return {}
-    return dict(("vulnerability." + name, read_line(os.path.join(directory, name))) for name in names)
+    return {"vulnerability." + name: read_line(os.path.join(directory, name)) for name in names}
 
 
 def _virtualisation():
@@ -153,7 +153,7 @@ def _link(interface):
 def _offloads(interface):
     text = run_text(["ethtool", "-k", interface]) if shutil.which("ethtool") else None
     found = re.findall(r"^([a-z-]+(?:offload|checksumming)): (on|off)", text or "", re.M)
-    return dict(("link.offload." + name, value) for name, value in found)
+    return {"link.offload." + name: value for name, value in found}
 
 
 def _sysctls():
@@ -181,4 +181,4 @@ def fingerprint(address):
         if found == address:
             facts.update(_link(interface))
             break
-    return dict((name, value) for name, value in facts.items() if value is not None)
+    return {name: value for name, value in facts.items() if value is not None}

@@ -32,7 +32,7 @@ def listening_inodes(protocol, port):
 
 def socket_owners(inodes, pids=None):
     """Pids that hold one of the sockets open, among ``pids`` (default: every process that can be read)."""
-    wanted = set("socket:[%d]" % inode for inode in inodes)
+    wanted = {"socket:[%d]" % inode for inode in inodes}
     owners = []
     for pid in all_pids() if pids is None else pids:
         directory = "/proc/%d/fd" % pid

@@ -45,7 +45,7 @@ class Channel:
         try:
             self._socket.sendall(json.dumps(message).encode() + b"\n")
         except OSError as error:
-            raise PeerLost("the control connection broke while sending: %s" % error)
+            raise PeerLost("the control connection broke while sending: %s" % error) from error
 
     def receive(self, deadline):
         """The next message. Raises PeerLost at the deadline (``time.monotonic``) or when the peer has gone."""
@@ -58,7 +58,7 @@ class Channel:
             try:
                 chunk = self._socket.recv(65536)
             except OSError as error:
-                raise PeerLost("the control connection broke: %s" % error)
+                raise PeerLost("the control connection broke: %s" % error) from error
             if not chunk:
                 raise PeerLost("the other end closed the control connection")
             self._buffer += chunk
@@ -67,8 +67,8 @@ class Channel:
         line, self._buffer = self._buffer.split(b"\n", 1)
         try:
             message = json.loads(line.decode("utf-8"))
-        except ValueError:
-            raise PeerLost("the other end sent something that is not a message")
+        except ValueError as error:
+            raise PeerLost("the other end sent something that is not a message") from error
         if not isinstance(message, dict):
             raise PeerLost("the other end sent something that is not a message")
         return message

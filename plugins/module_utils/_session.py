@@ -33,6 +33,7 @@ LISTEN_POLL_SECONDS = 0.02
 PORT_FREE_SECONDS = 3.0
 SERVER_EXIT_SECONDS = 10.0
 MESSAGE_SLACK_SECONDS = 15.0
+HARMLESS = "couldn't set RLIMIT_MEMLOCK"  # every old bpftrace says so on a new kernel
 
 
 class RunProblem(Exception):
@@ -42,6 +43,7 @@ class RunProblem(Exception):
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+        self.end = None  # what there is of the END, where a process was started
 
 
 class HostBusy(Exception):
@@ -70,7 +72,7 @@ class HostLock:
             self._handle.seek(0)
             holder = self._handle.read().strip() or "an unknown owner"
             self._handle.close()
-            raise HostBusy("this host is held by %s" % holder)
+            raise HostBusy("this host is held by %s" % holder) from None
         self._handle.seek(0)
         self._handle.truncate()
         self._handle.write("%s (pid %d since %s)" % (self._owner, os.getpid(), utc_now()))
@@ -130,7 +132,7 @@ class Execution:
         path = argv[0] if os.path.isabs(argv[0]) else shutil.which(argv[0])
         if path is None or not os.path.exists(path):
             raise RunProblem("tool_missing", "%s is not installed on this host" % argv[0])
-        return [os.path.realpath(path)] + list(argv[1:])
+        return [os.path.realpath(path), *list(argv[1:])]
 
     def _wrap(self, spec, run):
         if not run["traced"]:
@@ -233,7 +235,7 @@ def _await_listening(execution, run, wakeup):
 
 def _last_words(execution):
     for text in (execution.child.stderr(), execution.child.stdout()):
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        lines = [line.strip() for line in text.splitlines() if line.strip() and HARMLESS not in line]
         if lines:
             return lines[-1][:300]
     return "it said nothing"
@@ -264,6 +266,10 @@ def _start_server(spec, run, directory, wakeup):
     execution.start("server")
     try:
         _await_listening(execution, run, wakeup)
+    except RunProblem as error:
+        execution.finish()
+        error.end = dict(execution.end, problem=_problem(error))
+        raise
     except BaseException:
         execution.finish()
         raise
@@ -277,7 +283,7 @@ def _serve_run(spec, run, channel, wakeup):
             execution = _start_server(spec, run, directory, wakeup)
         except RunProblem as error:
             channel.send(kind="ready", run_id=run["run_id"], problem=_problem(error))
-            return empty_end(spec, run, _problem(error))
+            return error.end or empty_end(spec, run, _problem(error))
         try:
             channel.send(kind="ready", run_id=run["run_id"], problem=None)
             done = channel.expect("done", run["run_id"], _message_deadline(run))
@@ -335,7 +341,7 @@ def _open_channel(spec, wakeup):
         raise RunProblem(
             "control_port",
             "cannot listen on %s port %d for the other end: %s" % (spec["address"], spec["control_port"], error),
-        )
+        ) from error
     try:
         return _rendezvous.accept(listener, spec["token"], wakeup, deadline)
     finally:

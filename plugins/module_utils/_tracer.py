@@ -97,7 +97,7 @@ def _run(argv, directory):
     path = os.path.join(directory, "stderr")
     with open(path, "wb") as stderr:
         process = subprocess.Popen(
-            ["timeout", "-s", "INT", "-k", "5", str(SELF_TEST_LIMIT_SECONDS)] + argv,
+            ["timeout", "-s", "INT", "-k", "5", str(SELF_TEST_LIMIT_SECONDS), *argv],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr, env=environment(),
             start_new_session=True,
         )
@@ -150,7 +150,7 @@ def _exactness_problem(bpftrace, dd, probe, directory):
     expected = SELF_TEST_COUNTS[1] - SELF_TEST_COUNTS[0]
     found = (seen[1][0] - seen[0][0], seen[1][1] - seen[0][1])
     if found != (expected, expected):
-        return "%s is not exact: %d more blocks counted as %d reads and %d writes" % ((probe, expected) + found)
+        return "%s is not exact: %d more blocks counted as %d reads and %d writes" % ((probe, expected, *found))
     return None
 
 

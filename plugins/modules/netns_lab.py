@@ -99,7 +99,7 @@ class Lab:
     def _links(self, netns):
         if not self.exists(netns):
             return {}
-        return dict((link["ifname"], link) for link in self._json("ip", "-n", netns, "-json", "addr", "show"))
+        return {link["ifname"]: link for link in self._json("ip", "-n", netns, "-json", "addr", "show")}
 
     def present(self):
         for host in self.params["hosts"]:

@@ -116,7 +116,7 @@ def main():
         supports_check_mode=True,
     )
     params = module.params
-    tools = dict((name, _fingerprint.tool(name)) for name in params["tools"])
+    tools = {name: _fingerprint.tool(name) for name in params["tools"]}
     problems = [address_problem(params["address"], _fingerprint.addresses())]
     problems += [port_problem(item["protocol"], item["port"]) for item in params["ports"]]
     tracer = {"available": False, "reason": "tracing was not asked for"}

@@ -158,7 +158,7 @@ def _read(record: RecordView, end: End | None) -> Finding | Trouble | None:
 
 
 def _scan_text(text: str) -> list[Finding]:
-    return list(scan(text.splitlines()))
+    return list(scan(text.splitlines(keepends=True)))
 
 
 def _tail(stderr: str) -> str:

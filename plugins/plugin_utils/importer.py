@@ -161,7 +161,7 @@ def _items(block: _Block) -> Iterator[Command | _Output]:
         else:
             # What stands before the first output, a version line for example, belongs to it.
             first = 0 if start == starts[0] else start
-            text = "\n".join(block.lines[first:end])
+            text = "\n".join(block.lines[first:end]) + "\n"
             yield _Output(findings[start], text, block.line + start)
 
 

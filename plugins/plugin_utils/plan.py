@@ -121,7 +121,8 @@ def _check(
         raise PlanError(f"pairbench_mode is {mode!r}; it must be one of {', '.join(MODES)}")
     for benchmark in cases:
         if directions.get(benchmark) not in DIRECTIONS:
-            raise PlanError(f"{benchmark}_direction is {directions.get(benchmark)!r}; it must be one of {', '.join(DIRECTIONS)}")
+            given = directions.get(benchmark)
+            raise PlanError(f"{benchmark}_direction is {given!r}; it must be one of {', '.join(DIRECTIONS)}")
     for pair in pairs or ():
         strangers = [host for host in pair if host not in hosts]
         if strangers or pair[0] == pair[1]:

@@ -70,7 +70,7 @@ def read_hosts(sweep_dir: Path) -> dict[str, dict[str, Any]]:
     found = {}
     for path in sorted((sweep_dir / HOSTS).glob("*.json")):
         document = json.loads(path.read_text(encoding="utf-8"))
-        found[document.pop("host")] = {key: value for key, value in document.items() if key != "schema"}
+        found[document["host"]] = {key: value for key, value in document.items() if key not in ("schema", "host")}
     return dict(sorted(found.items()))
 
 

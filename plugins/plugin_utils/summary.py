@@ -18,7 +18,7 @@ def summarise(results: SweepResults) -> list[Row]:
     """Rows of summary.csv, in the order of the plan's cases and of the samples within a run.
 
     Headline figures come from untraced valid runs; those that need a trace come from traced ones. ``n_tried`` counts
-    the planned runs of that kind.
+    the planned runs of that kind. Hand-kept notes have no twins: there every run counts.
     """
     samples = _frame(results)
     if samples.empty:
@@ -27,12 +27,12 @@ def summarise(results: SweepResults) -> list[Row]:
     rows: list[Row] = []
     for names, group in samples.groupby([*KEYS, "metric"], sort=False):
         row = dict(zip([*KEYS, "metric"], names, strict=True))
-        rows += _row(row, group, tried)
+        rows += _row(row, group, tried, every_run=results.plan.mode == "imported")
     return [{column: row.get(column) for column in TABLES["summary"]} for row in rows]
 
 
 def _frame(results: SweepResults) -> pd.DataFrame:
-    return pd.DataFrame(
+    frame: pd.DataFrame = pd.DataFrame(
         [
             {
                 "configuration": results.plan.configuration,
@@ -51,6 +51,7 @@ def _frame(results: SweepResults) -> pd.DataFrame:
             for sample in item.judgement.samples
         ]
     )
+    return frame
 
 
 def _tried(results: SweepResults) -> dict[tuple[Any, ...], int]:
@@ -62,17 +63,20 @@ def _tried(results: SweepResults) -> dict[tuple[Any, ...], int]:
     return counts
 
 
-def _row(row: Row, group: pd.DataFrame, tried: dict[tuple[Any, ...], int]) -> list[Row]:
+def _row(row: Row, group: pd.DataFrame, tried: dict[tuple[Any, ...], int], every_run: bool) -> list[Row]:
     metric = str(row["metric"])
     wants_traced = metric.startswith(COUNTED_FROM_TRACED)
-    chosen = group[group["traced"] == wants_traced]
+    chosen = group if every_run else group[group["traced"] == wants_traced]
     if chosen.empty:
         return []
     values = [float(value) for value in chosen["value"]]
     estimate = median_estimate(values)
     low, high = estimate.interval or (None, None)
     row |= {
-        "n_tried": tried.get((*(row[key] for key in KEYS), wants_traced), 0),
+        "n_tried": sum(
+            tried.get((*(row[key] for key in KEYS), traced), 0)
+            for traced in ((True, False) if every_run else (wants_traced,))
+        ),
         "n_valid": len(values),
         "median": estimate.centre,
         "ci_low": low,
@@ -83,7 +87,7 @@ def _row(row: Row, group: pd.DataFrame, tried: dict[tuple[Any, ...], int]) -> li
         "unit": chosen["unit"].iloc[0],
         "verdict": verdict(metric, estimate),
     }
-    if not wants_traced:
+    if not wants_traced and not every_run:
         row |= _cost(group)
     return [row]
 

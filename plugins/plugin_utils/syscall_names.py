@@ -1,6 +1,7 @@
 """System-call numbers to the names of the kernel's tracepoints, for the architecture of the traced host.
 
-The numbers come from ``syscall_names.json``, which ``tools/make_syscall_names.py`` writes from the kernel's own tables.
+The numbers are in ``syscall_names.json``, which ``tools/make_syscall_names.py`` writes from the kernel's own
+tables.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ _ALIASES = {
 def resolve(number: int, arch: str) -> str | None:
     """The tracepoint of a system call, for example 5 on ``x86_64`` is ``sys_enter_newfstat``.
 
-    ``arch`` is what ``uname -m`` prints on the host that was traced. None where the architecture is not known or the
-    kernel has no entry function under that number.
+    ``arch`` is what ``uname -m`` prints on the host that was traced. None where the architecture is not known
+    or the kernel has no entry function under that number.
     """
     name = names(arch).get(number)
     return None if name is None else f"sys_enter_{name}"
@@ -41,7 +42,7 @@ def resolve(number: int, arch: str) -> str | None:
 
 @cache
 def names(arch: str) -> Mapping[int, str]:
-    """Every number of one architecture with the name of its entry function; empty for an unknown architecture."""
+    """The numbers of one architecture with the names of their entry functions; empty for an unknown one."""
     table = _document()["architectures"].get(_ALIASES.get(arch, arch), {})
     return {int(number): name for number, name in table.items()}
 

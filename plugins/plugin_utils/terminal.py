@@ -147,10 +147,7 @@ def _group(key: GroupKey, items: Sequence[JudgedRun], summary: Sequence[Row]) ->
 
 def _figure_cells(row: Row, label: str) -> tuple[str, ...]:
     unit = row["unit"]
-    if row["ci_low"] is None:
-        interval = "too few runs"
-    else:
-        interval = _format_interval(row["ci_low"], row["ci_high"], unit)
+    interval = "too few runs" if row["ci_low"] is None else _format_interval(row["ci_low"], row["ci_high"], unit)
     return (
         label,
         format_value(row["median"], unit),

@@ -254,3 +254,24 @@ def test_another_plan_under_the_same_name_is_refused(bench: Bench) -> None:
     assert done.returncode == 2
     text = words(done.stdout + done.stderr)
     assert "iperf3_cases was" in text and "pairbench_sweep=NAME" in text
+
+
+def test_a_missing_tool_that_may_not_be_installed_is_named(bench: Bench) -> None:
+    tools = bench.directory / "tools"
+    tools.mkdir()
+    for folder in ("/usr/bin", "/usr/sbin", "/bin", "/sbin"):
+        for path in Path(folder).iterdir():
+            if path.name != "sockperf" and not (tools / path.name).exists():
+                (tools / path.name).symlink_to(path)
+    bench.hosts["two"]["ansible_python_interpreter"] = interpreter(bench, "python-of-two", f"PATH={tools} exec")
+    done = bench.run("-e", "sockperf_install=false")
+    assert done.returncode == 2
+    text = words(done.stdout + done.stderr)
+    assert "two: sockperf is not installed and sockperf_install is false" in text
+    assert not list((bench.sweep / "records").glob("*"))
+
+
+def test_sockperf_over_tcp_finds_its_port_free_for_every_run(bench: Bench) -> None:
+    done = bench.run("-e", '{"pairbench_benchmarks": ["sockperf"], "sockperf_protocol": "tcp"}')
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_each_planned_run_once(bench, 2)

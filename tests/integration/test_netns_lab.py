@@ -17,12 +17,6 @@ from namespaces import run
 from roots import install, recap
 
 NUMBERS = itertools.count(1)
-PLAY = """
-- hosts: localhost
-  gather_facts: false
-  roles:
-    - role: pairbench.lab.netns_lab
-"""
 # Nothing listens on this port: a refusal is the other host's answer, where silence ends with a timeout.
 REACH = """
 import socket, sys
@@ -47,11 +41,10 @@ class Lab:
 
     def play(self, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         """The role over the lab."""
-        (self._directory / "play.yml").write_text(PLAY, encoding="utf-8")
         hosts = [{"netns": name, "address": address} for name, address in zip(self.names, self.addresses, strict=True)]
         settings: dict[str, Any] = {"netns_lab_hosts": hosts, "netns_lab_switch": self.switch} | variables
         localhost = {"localhost": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}}
-        return install(self._directory, localhost, *arguments, playbook="play.yml", **settings)
+        return install(self._directory, localhost, *arguments, playbook="pairbench.lab.netns_lab", **settings)
 
     def changed(self, *arguments: str, **variables: Any) -> bool:
         """Whether the role, which must succeed, changed something."""

@@ -83,7 +83,7 @@ def probes_attached(process: subprocess.Popen[bytes]) -> bool:
     for pid in children:
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
             try:
-                count += "perf_event" in os.readlink(descriptor)
+                count += "perf_event" in str(descriptor.readlink())
             except OSError:
                 continue
     return count >= wanted

@@ -35,7 +35,7 @@ class Host:
 
     def processes(self) -> list[str]:
         """``pid comm`` of everything that runs in this namespace."""
-        wanted = os.stat(f"/run/netns/{self.name}").st_ino
+        wanted = Path(f"/run/netns/{self.name}").stat().st_ino
         found = []
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():

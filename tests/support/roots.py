@@ -51,7 +51,9 @@ def pristine(version: str) -> Path:
     release = RELEASES[version]
     kept = cache() / release
     if not kept.exists():
-        assert shutil.which("debootstrap"), "debootstrap is missing: install the package debootstrap"
+        if not shutil.which("debootstrap"):
+            apt = ["apt-get", "install", "--yes", "--no-install-recommends", "debootstrap"]
+            subprocess.run(apt, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, check=True)
         made = Path(tempfile.mkdtemp(prefix=f"{release}-", dir=cache()))
         mirror = [os.environ["PAIRBENCH_TEST_MIRROR"]] if "PAIRBENCH_TEST_MIRROR" in os.environ else []
         try:

@@ -1,7 +1,7 @@
 """bpftrace's maps of system calls, printed as text or as JSON lines, into rows of calls and times.
 
-A counted table is believed only if nothing was lost: a lost event, a full map or a helper error makes every count of
-the output invalid, because nobody can say which one is short.
+A counted table is believed only if nothing was lost: a lost event, a full map or a helper error makes every
+count of the output invalid, because nobody can say which one is short.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from ..model import Status
 from . import lines
 from .finding import CallCount, Finding
 
 _TEXT_ROW = re.compile(r"@(\w*)(?:\[(.*)\])?: (-?\d+)$")
 _TEXT_HEAD = re.compile(r"@(\w*)(?:\[(.*)\])?:\s*$")
-_TEXT_STATS = re.compile(r"@(\w*)(?:\[(.*)\])?: count \d+, (?:average|total) ")
+_TEXT_STATS = re.compile(r"@(\w*)(?:\[(.*)\])?: (?:count \d+, (?:average|total) |\{ ?\.count = )")
 _BUCKET = re.compile(r"[\[(]-?[\d.]+[KMGTPE]?(?:, -?[\d.]+[KMGTPE]?[)\]]|\.\.\.\)|\])\s+\d+ \|")
 _ATTACHED = re.compile(r"(?:stdin:\S+ )?Attach(?:ing|ed) (\d+) probes?\b")
 _LOST = re.compile(r"Lost (\d+) (?:events|stacks)|Skipped (\d+) events", re.I)
@@ -26,9 +27,6 @@ _ERROR = re.compile(r"(?:\S+:\d+:\d+(?:-\d+)?: )?(?:ERROR|FATAL): (.*)")
 # A memory-lock limit that could not be raised does not matter on kernels that count memory by cgroup.
 _HARMLESS = ("RLIMIT_MEMLOCK",)
 
-_PROBE = re.compile(
-    r"(?:tracepoint|t):(?:raw_)?syscalls:(sys_(?:enter|exit)_?\w*)$|(?:k|kprobe|kfunc|fentry):\w+$"
-)
 _SYSCALL = re.compile(r"(?:(?:tracepoint|t):syscalls:)?sys_(?:enter|exit)_(\w+)$")
 _NUMBER = re.compile(r"-?\d+$")
 
@@ -36,6 +34,14 @@ _NUMBER = re.compile(r"-?\d+$")
 _TIME_MAPS = frozenset({"time", "time_ns", "ns", "nsecs"})
 _INTERVAL_MAPS = frozenset({"interval", "intervals"})
 _WORKING_MAPS = frozenset({"start", "on", "enter", "tid", "tids"})
+
+_COUNT_MAPS = ("total", "calls")
+"""The names, in order, by which the map of counts is known among several."""
+
+_MAP_KEYS = 4096
+"""How many keys a map holds by default, in every version. 0.17 drops further ones without a word."""
+
+_E2BIG = -7
 
 _MAX_ROWS = 1 << 20
 """More rows than any tracer's map can hold; beyond it the text is not a table of system calls."""
@@ -52,6 +58,8 @@ class _Output:
     problems: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     count: int = 0
+    open_row: bool = False
+    """The last line was a row of a text map, and nothing has come after it."""
 
     def problem(self, reason: str, detail: str) -> None:
         if all(known != reason for known, _ in self.problems):
@@ -67,23 +75,30 @@ class _Output:
                 "malformed", f"The output has more than {_MAX_ROWS} rows, which no tracer's map can hold."
             )
             return
-        self.rows.setdefault(name, {})[key] = value
+        rows = self.rows.setdefault(name, {})
+        if value < rows.get(key, 0):
+            self.problem(
+                "malformed", f"@{name} was cleared while it was counting: “{key[:80]}” became smaller."
+            )
+        rows[key] = value
 
 
 class BpftraceRecogniser:
     """Finds bpftrace output among other lines (the ``Recogniser`` protocol).
 
-    One output ends where the next tracer attaches its probes, or where lines of something else follow its maps.
+    One output ends where the next tracer attaches its probes, or where lines of something else follow the
+    maps.
     """
 
     def __init__(self) -> None:
         self._output: _Output | None = None
-        self._unrelated = 0
 
     def feed(self, line: str, number: int) -> Iterable[Finding]:
         """Take the next cleaned line."""
         text = line.strip()
         first = text[:1]
+        if self._output is not None:
+            self._output.open_row = False
         if first == "@":
             return self._text_row(text, number)
         if first == "{" and text.startswith('{"type":'):
@@ -94,15 +109,27 @@ class BpftraceRecogniser:
             return ()
         return self._inside(text)
 
-    def close(self) -> Iterable[Finding]:
-        """Judge what is left."""
+    def close(self, complete: bool = True) -> Iterable[Finding]:
+        """Judge what is left. ``complete`` is false where the text has no line ending at its very end."""
         output, self._output = self._output, None
-        return () if output is None else (_judge(output),)
+        if output is None:
+            return ()
+        if output.open_row and not complete:
+            output.problem(
+                "truncated",
+                "The output ends in a row without a line ending, so its number may be cut."
+                " If the row is whole, add the line ending.",
+            )
+        return (_judge(output),)
+
+    def notice(self, text: str) -> None:
+        """Take one line of the tracer's standard error, where that was kept apart."""
+        if self._output is not None:
+            _take_notice(self._output, text)
 
     def _open(self, number: int, mode: str) -> _Output:
         if self._output is None:
             self._output = _Output(line=number, mode=mode)
-        self._unrelated = 0
         return self._output
 
     def _attach(self, text: str, number: int) -> Iterable[Finding]:
@@ -115,6 +142,7 @@ class BpftraceRecogniser:
         found = _TEXT_ROW.match(text)
         if found:
             output = self._open(number, "text")
+            output.open_row = True
             output.row(found.group(1), found.group(2) or "", int(found.group(3)))
         elif _TEXT_HEAD.match(text) or _TEXT_STATS.match(text):
             self._open(number, "text").problem("histogram", _HISTOGRAM.format(text[:60]))
@@ -146,28 +174,27 @@ class BpftraceRecogniser:
         output = self._output
         if output is None or not text:
             return ()
-        if _take_notice(output, text):
-            self._unrelated = 0
+        if _take_notice(output, text) or not output.rows:
+            # Before its maps the tracer's output may be mixed with what the traced program prints.
             return ()
-        self._unrelated += 1
-        # The traced program's own words come before the maps; after the maps something else has begun.
-        if output.rows and self._unrelated > 3:
-            return self.close()
-        return ()
+        return self.close()
 
 
-def parse_trace(text: str) -> Finding:
+def parse_trace(text: str, stderr: str = "") -> Finding:
     """Judge one tracer's whole output (text or JSON lines).
 
-    The tracer's standard error may be appended. Rows are in ``calls``; an invalid or failed finding has none.
+    ``stderr`` is its standard error where that was kept apart: from 0.24 on, what went wrong is told there
+    and not in a text output. Rows are in ``calls``; an invalid or failed finding has none.
     """
     recogniser = BpftraceRecogniser()
     findings: list[Finding] = []
     for number, line in enumerate(text.splitlines(), 1):
         findings.extend(recogniser.feed(lines.clean(line), number))
-    findings.extend(recogniser.close())
+    for line in stderr.splitlines():
+        recogniser.notice(lines.clean(line).strip())
+    findings.extend(recogniser.close(complete=text.endswith("\n")))
     if not findings:
-        return _nothing(text)
+        return _nothing(text, stderr)
     if len(findings) > 1:
         return Finding(
             tool="bpftrace",
@@ -181,20 +208,11 @@ def parse_trace(text: str) -> Finding:
 
 
 _HISTOGRAM = "“{}” is a histogram or statistics map; a count per system call was expected."
-_JSON_KINDS = frozenset(
-    {
-        "attached_probes",
-        "map",
-        "hist",
-        "stats",
-        "tseries",
-        "helper_error",
-        "lost_events",
-        "skipped_events",
-        "time",
-    }
-    | {"printf", "cat", "join", "syscall", "value", "errorf"}
-)
+_MAP_KINDS = frozenset({"map", "hist", "stats", "tseries"})
+_NOTICE_KINDS = frozenset({"attached_probes", "lost_events", "skipped_events"})
+_ERROR_KINDS = frozenset({"helper_error", "runtime_error", "print_error"})
+_PRINT_KINDS = frozenset({"time", "printf", "cat", "join", "syscall", "value", "errorf"})
+_JSON_KINDS = _MAP_KINDS | _NOTICE_KINDS | _ERROR_KINDS | _PRINT_KINDS
 
 
 def _load(text: str) -> dict[str, object] | None:
@@ -213,19 +231,20 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _take_json(output: _Output, kind: str, data: object, document: dict[str, object]) -> None:
+    """Keep one JSON line. Up to 0.24 everything is under ``data``; later some have a ``count`` instead."""
     if kind == "attached_probes":
-        probes = data.get("probes") if isinstance(data, dict) else None
+        probes = data.get("probes") if isinstance(data, dict) else document.get("count")
         output.attached = probes if isinstance(probes, int) else None
     elif kind == "map":
         _take_map(output, data)
-    elif kind in ("hist", "stats", "tseries"):
+    elif kind in _MAP_KINDS:
         output.problem("histogram", _HISTOGRAM.format(kind))
-    elif kind in ("lost_events", "skipped_events"):
-        output.problem("lost_events", f"The tracer lost events: {json.dumps(data)[:200]}.")
-    elif kind == "helper_error":
+    elif kind in _NOTICE_KINDS:
+        output.problem("lost_events", f"The tracer lost events: {json.dumps(document)[:200]}.")
+    elif kind in _ERROR_KINDS:
         message = json.dumps(document)[:300]
-        reason = "map_full" if _MAP_FULL.search(message) or '"retcode": -7' in message else "tracer_error"
-        output.problem(reason, f"A helper of the tracer failed in the kernel: {message}.")
+        full = document.get("retcode") == _E2BIG or _MAP_FULL.search(message)
+        output.problem("map_full" if full else "tracer_error", f"The tracer says: {message}.")
 
 
 def _take_map(output: _Output, data: object) -> None:
@@ -235,10 +254,18 @@ def _take_map(output: _Output, data: object) -> None:
     for name, content in data.items():
         rows = content if isinstance(content, dict) else {"": content}
         for key, value in rows.items():
-            if isinstance(value, bool) or not isinstance(value, int):
+            number = _whole(value)
+            if number is None:
                 output.problem("histogram", _HISTOGRAM.format(name))
                 break
-            output.row(str(name).removeprefix("@"), str(key), value)
+            output.row(str(name).removeprefix("@"), str(key), number)
+
+
+def _whole(value: object) -> int | None:
+    """A count; newer versions write one that a double cannot hold exactly as a string."""
+    if isinstance(value, str) and _NUMBER.match(value):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _take_notice(output: _Output, text: str) -> bool:
@@ -251,56 +278,56 @@ def _take_notice(output: _Output, text: str) -> bool:
         output.problem(reason, f"The tracer says: {text[:200]}.")
     elif _BUCKET.match(text):
         output.problem("histogram", _HISTOGRAM.format(text[:60]))
-    elif _MAP_FULL.search(text) and "map" in text.lower():
+    elif "WARNING: " in text and _MAP_FULL.search(text):
         output.problem("map_full", f"The tracer says: {text[:200]}.")
+    elif _refusal(text):
+        output.problem("tracer_error", f"The tracer says: {text[:200]}.")
     else:
         return False
     return True
 
 
-def _nothing(text: str) -> Finding:
-    for line in text.splitlines():
-        found = _ERROR.match(lines.clean(line).strip())
-        if found and not any(word in line for word in _HARMLESS):
-            return _failed("tracer_error", f"bpftrace refused: {found.group(1)[:200]}")
+def _refusal(text: str) -> str:
+    """What an error line of the tracer says; empty for any other line and for errors that do not matter."""
+    found = _ERROR.match(text)
+    return found.group(1)[:200] if found and not any(word in text for word in _HARMLESS) else ""
+
+
+def _nothing(text: str, stderr: str) -> Finding:
+    for line in [*text.splitlines(), *stderr.splitlines()]:
+        refusal = _refusal(lines.clean(line).strip())
+        if refusal:
+            return _failed("tracer_error", f"bpftrace refused: {refusal}")
     if text.strip():
         return _failed("malformed", "The text holds neither a map nor a notice of bpftrace.")
-    return _failed("no_output", "bpftrace printed nothing at all.")
+    return _failed("tracer_killed", "bpftrace printed nothing at all: it was killed, or nothing matched.")
 
 
 def _failed(reason: str, detail: str, mode: str = "text", line: int = 1) -> Finding:
     return Finding(tool="bpftrace", mode=mode, status="failed", reason=reason, detail=detail, line=line)
 
 
+_GRAVITY = ("histogram", "lost_events", "map_full", "tracer_error", "malformed", "truncated")
+
+
 def _judge(output: _Output) -> Finding:
+    full = [name for name, rows in output.rows.items() if len(rows) >= _MAP_KEYS]
+    if full:
+        output.problem(
+            "map_full", f"@{full[0]} has {_MAP_KEYS} keys or more: it is full, and further ones are lost."
+        )
     if output.problems:
         reason, detail = min(output.problems, key=lambda problem: _GRAVITY.index(problem[0]))
-        return Finding(
-            tool="bpftrace",
-            mode=output.mode,
-            status="invalid",
-            reason=reason,
-            detail=detail,
-            line=output.line,
-        )
+        return _without_calls(output, reason, detail)
     names = [name for name in output.rows if name not in _WORKING_MAPS]
     if not names:
-        return _failed(
-            "tracer_killed",
-            "There is no map of system calls: the tracer was killed before it printed, or nothing it waited for happened.",
-            output.mode,
-            output.line,
+        detail = (
+            "There is no map of system calls: the tracer was killed before it printed, or nothing matched."
         )
+        return _failed("tracer_killed", detail, output.mode, output.line)
     calls, problem = _merge(output, names)
     if problem:
-        return Finding(
-            tool="bpftrace",
-            mode=output.mode,
-            status="invalid",
-            reason="malformed",
-            detail=problem,
-            line=output.line,
-        )
+        return _without_calls(output, "malformed", problem)
     return Finding(
         tool="bpftrace",
         mode=output.mode,
@@ -311,32 +338,36 @@ def _judge(output: _Output) -> Finding:
     )
 
 
-_GRAVITY = ("histogram", "lost_events", "map_full", "tracer_error", "malformed")
+def _without_calls(output: _Output, reason: str, detail: str) -> Finding:
+    status: Status = "failed" if reason == "tracer_error" and not output.rows else "invalid"
+    return Finding(
+        tool="bpftrace", mode=output.mode, status=status, reason=reason, detail=detail, line=output.line
+    )
 
 
 def _merge(output: _Output, names: list[str]) -> tuple[list[CallCount], str]:
-    """One row per key, with the count of one map and the time of another; or the sentence that says why not."""
+    """One row per key, the count of one map beside the time of another; or the sentence that says why not."""
+    times = [name for name in names if name in _TIME_MAPS]
     counts = [name for name in names if name not in _TIME_MAPS]
     if len(counts) > 1:
-        if "total" not in counts:
+        known = [name for name in _COUNT_MAPS if name in counts]
+        if not known:
             shown = ", ".join(f"@{name}" for name in counts)
             return (
                 [],
-                f"There are several maps ({shown}) and none is called @total: which one counts is not known.",
+                f"Several maps ({shown}) and none called @total or @calls: which one counts is unknown.",
             )
-        counts = ["total"]
-    merged: dict[tuple[str | None, int | None, str | None, int | None], list[int | None]] = {}
-    for name in counts + [name for name in names if name in _TIME_MAPS]:
-        place = 1 if name in _TIME_MAPS else 0
-        for key, value in output.rows[name].items():
-            parts = split_key(key)
-            if parts is None:
-                return [], f"The key “{key[:80]}” of @{name} names no system call."
-            if value < 0:
-                return [], f"The value of “{key[:80]}” in @{name} is negative."
-            pair = merged.setdefault(parts, [None, None])
-            if pair[place] is not None:
-                return [], f"The key “{key[:80]}” of @{name} is there twice."
+        counts = known[:1]
+    merged: dict[Key, list[int | None]] = {}
+    for place, name in [(0, name) for name in counts] + [(1, name) for name in times]:
+        keys = split_keys(output.rows[name])
+        if keys is None:
+            example = min(output.rows[name])[:80]
+            return [], f"A key of @{name} names no system call, for example “{example}”."
+        for key, value in zip(keys, output.rows[name].values(), strict=True):
+            pair = merged.setdefault(key, [None, None])
+            if pair[place] is not None or value < 0:
+                return [], f"A row of @{name} is there twice or is negative: “{key}”."
             pair[place] = value
     rows = [
         CallCount(comm=comm, number=number, syscall=syscall, calls=calls, time_ns=time_ns, pid=pid)
@@ -345,43 +376,54 @@ def _merge(output: _Output, names: list[str]) -> tuple[list[CallCount], str]:
     return rows, ""
 
 
-def split_key(key: str) -> tuple[str | None, int | None, str | None, int | None] | None:
-    """Thread name, system-call number, system-call name, process id of one map key; None if it names no call.
+Key = tuple[str | None, int | None, str | None, int | None]
+"""Thread name, system-call number, system-call name, process id."""
 
-    The parts may stand in any order. The thread name may itself hold commas, spaces, slashes and colons; so the
-    system call and the process id are looked for at both ends of the key and what is left is the name.
+
+def split_keys(keys: Iterable[str]) -> list[Key] | None:
+    """The parts of the keys of one map; None if one of them names no system call.
+
+    The parts may stand in any order, the same in every key. A thread name may itself hold commas, spaces,
+    slashes, colons and digits: so the system call and the process id are those columns at the ends of the
+    keys that are whole numbers in every key, and what is left between them is the name.
     """
-    parts = [(part, part.strip()) for part in key.split(",")]
-    syscall: str | None = None
-    for index, (_, part) in enumerate(parts):
-        found = _SYSCALL.match(part)
-        if found:
-            syscall = f"sys_enter_{found.group(1)}"
-            del parts[index]
-            break
-    front, back = _edge_numbers([part for _, part in parts])
-    numbers = front + back
-    name = ",".join(raw for raw, _ in parts[len(front) : len(parts) - len(back)]).strip() or None
-    if syscall is not None:
-        if len(numbers) > 1:
-            return None
-        return name, None, syscall, numbers[0] if numbers else None
-    if not numbers or len(numbers) > 2:
+    rows = [_take_syscall(key.split(",")) for key in keys]
+    if not rows:
+        return []
+    back = min(_leading_numbers(parts[::-1]) for parts, _ in rows)
+    front = min(_leading_numbers(parts[: len(parts) - back]) for parts, _ in rows)
+    named = all(syscall is not None for _, syscall in rows)
+    if any((syscall is not None) != named for _, syscall in rows):
         return None
-    # Two numbers are a process and a call, and scripts write the call last.
+    if not (0 <= front + back <= 1 if named else 1 <= front + back <= 2):
+        return None
+    return [_key(parts, syscall, front, back) for parts, syscall in rows]
+
+
+def _key(parts: list[str], syscall: str | None, front: int, back: int) -> Key:
+    end = len(parts) - back
+    numbers = [int(part) for part in parts[:front] + parts[end:]]
+    name = ",".join(parts[front:end]).strip() or None
+    if syscall is not None:
+        return name, None, syscall, numbers[0] if numbers else None
+    # Of a process and a call, scripts write the call last.
     return name, numbers[-1], None, numbers[0] if len(numbers) == 2 else None
 
 
-def _edge_numbers(parts: list[str]) -> tuple[list[int], list[int]]:
-    """The whole numbers at the front and at the back of a key."""
-    back: list[int] = []
-    while len(back) < len(parts) and _NUMBER.match(parts[-1 - len(back)]):
-        back.insert(0, int(parts[-1 - len(back)]))
-    rest = parts[: len(parts) - len(back)]
-    front: list[int] = []
-    while len(front) < len(rest) and _NUMBER.match(rest[len(front)]):
-        front.append(int(rest[len(front)]))
-    return front, back
+def _take_syscall(parts: list[str]) -> tuple[list[str], str | None]:
+    """The parts of a key without the one that is a probe on a system call, and the name of that call."""
+    for index, part in enumerate(parts):
+        found = _SYSCALL.match(part.strip())
+        if found:
+            return parts[:index] + parts[index + 1 :], f"sys_enter_{found.group(1)}"
+    return parts, None
+
+
+def _leading_numbers(parts: list[str]) -> int:
+    count = 0
+    while count < len(parts) and _NUMBER.match(parts[count].strip()):
+        count += 1
+    return count
 
 
 def iterate(text: str) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Take off what other tools wrap around a line of output: log tags, times, colours, quotes, fences, prompts."""
+"""Take off what other tools wrap around a line: log tags, times, colours, quotes, fences, prompts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _BRACKETED_TIME = re.compile(rf"\[(?:{_ISO}|{_CLOCK}|\d+\.\d+)\](?: |$)")
 _TIME = re.compile(rf"(?:{_ISO}|{_CLOCK}|\d{{9,11}}\.\d+)[: ] ?(?=\S)")
 _DATE = re.compile(
-    rf"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?{_MONTH} {{1,2}}\d{{1,2}} {_CLOCK}(?: [A-Z]{{3,4}})?(?: \d{{4}})? "
+    rf"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?{_MONTH} {{1,2}}\d{{1,2}} {_CLOCK}"
+    r"(?: [A-Z]{3,4})?(?: \d{4})? "
 )
 _LOGGER = re.compile(r"[\w.:-]+ [\w./-]+\[\d+\]: ")
 _CONTAINER = re.compile(r"[A-Za-z][\w.-]*\s*\| ")
@@ -27,7 +28,7 @@ _COMMAND = (
 _USER_PROMPT = re.compile(r"(?:\([\w.-]+\) ?)?\[?[\w.-]+@[\w.-]+(?:[: ][^$#%]*?)?[$#%] +(?=\S)")
 _BARE_PROMPT = re.compile(rf"[$#%+] +{_COMMAND}")
 _QUOTE = re.compile(r"(?:> ?)+")
-_FENCE = re.compile(r"(?:`{3,}|~{3,})[\w+-]*\s*$")
+_FENCE = re.compile(r"(?:`{3,}|~~~)[\w+-]*\s*$")
 
 _STRING_ROW = re.compile(r'\s*(?:"(?:msg|stdout|stderr)": ?)?"((?:[^"\\]|\\.)*)",?\s*$')
 _YAML_ROW = re.compile(r"\s*- '((?:[^']|'')*)'$")
@@ -35,6 +36,8 @@ _YAML_ROW = re.compile(r"\s*- '((?:[^']|'')*)'$")
 _DIGITS = frozenset("0123456789")
 _DATE_INITIALS = frozenset("JFMASOND" + "TWS")
 _BLANK = frozenset(" \t")
+_NEVER_WRAPS = frozenset("@{}-=")
+_QUOTE_ENDS = ('"', '",', "'", " ", "\t")
 _MAX_LAYERS = 8
 
 
@@ -42,12 +45,18 @@ def clean(line: str) -> str:
     """Give back ``line`` as the measuring tool printed it.
 
     Removes line endings, colour codes and any number of the wrappers that log collectors, Ansible, terminals
-    and Markdown put around a line. A line of raw tool output comes back unchanged: every wrapper is recognised
-    by a form that no measuring tool prints at the start of a line.
+    and Markdown put around a line. A line of raw tool output comes back unchanged: every wrapper is known by
+    a form that no measuring tool prints at the start of a line.
     """
     if "\x1b" in line:
         line = _COLOUR.sub("", line)
     line = line.rstrip("\r\n")
+    # Nearly every line of a large file is raw: the commonest kinds are let through before anything is tried.
+    first = line[:1]
+    if first in _NEVER_WRAPS or (first == "[" and line[1:2] == " "):
+        return line
+    if first in _BLANK and not line.endswith(_QUOTE_ENDS):
+        return line
     for _ in range(_MAX_LAYERS):
         shorter = _peel(line)
         if shorter is line:
@@ -90,26 +99,24 @@ def _peel_words(line: str, first: str) -> str:
         shorter = _cut(line, _DATE)
         if shorter is not line:
             return _cut(shorter, _LOGGER)
-    if "@" in line:
-        return _cut(line, _USER_PROMPT)
     if "| " in line:
-        return _cut(line, _CONTAINER)
-    return line
+        shorter = _cut(line, _CONTAINER)
+        if shorter is not line:
+            return shorter
+    return _cut(line, _USER_PROMPT) if "@" in line else line
 
 
 def _peel_quotes(line: str) -> str:
     """Undo the quoting of Ansible's JSON and YAML lists of output lines.
 
-    A row that is one JSON string and nothing else does not occur in what iperf3 or bpftrace print as JSON. A string
-    that holds several lines stays as it is, because one line in is one line out.
+    A row that is one JSON string and nothing else does not occur in what iperf3 or bpftrace print as JSON. A
+    string that holds several lines stays as it is, because one line in is one line out.
     """
-    if '"' in line:
-        found = _STRING_ROW.match(line)
-        if found is None:
-            return line
+    found = _STRING_ROW.match(line)
+    if found is not None:
         text = _unescape(found.group(1))
         return line if text is None or "\n" in text else text
-    found = _YAML_ROW.match(line)
+    found = _YAML_ROW.match(line) if "- '" in line else None
     return line if found is None else found.group(1).replace("''", "'")
 
 

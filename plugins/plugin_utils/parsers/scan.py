@@ -39,7 +39,9 @@ def _found(lines: Iterable[str]) -> Iterator[Finding]:
     tracer = BpftraceRecogniser()
     recognisers: tuple[Recogniser, ...] = (JsonRecogniser(), TextRecogniser(), SockperfRecogniser(), tracer)
     feeds = [recogniser.feed for recogniser in recognisers]
-    for number, raw in enumerate(lines, 1):
+    before = raw = ""
+    for number, line_of_text in enumerate(lines, 1):
+        before, raw = raw, line_of_text
         if raw.startswith(DIVIDERS):
             yield from tracer.close()
         line = clean(raw)
@@ -49,5 +51,7 @@ def _found(lines: Iterable[str]) -> Iterator[Finding]:
             found = feed(line, number)
             if found:
                 yield from found
+    # A list of lines may come without line ends; a text that has them and lacks the last one was cut off.
+    yield from tracer.close(complete=raw.endswith("\n") or not before.endswith("\n"))
     for recogniser in recognisers:
         yield from recogniser.close()

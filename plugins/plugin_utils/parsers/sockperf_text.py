@@ -1,16 +1,17 @@
 """What sockperf prints, versions 2.x to current, into findings.
 
-sockperf has no machine-readable output and its exit status is 0 whatever happens, so a run is believed only on what
-its text proves: the totals, the valid window and the whole statistics block are there and agree with each other, no
-failure is reported, and the valid window is as long as it must be. One lost datagram ends a ping-pong silently, and
-only the length of that window shows it.
+sockperf has no machine-readable output and its exit status is 0 whatever happens, so a run is believed only
+on what its text proves: the totals, the valid window and the whole statistics block are there and agree with
+each other, no failure is reported, and the valid window is as long as it must be. One lost datagram ends a
+ping-pong silently, and only the length of that window shows it.
 
-``latency_*`` is one way, half the round trip, as sockperf prints by default; with ``--full-rtt`` the same figures are
-named ``rtt_*``. The word comes from the text itself, so the two cannot be mixed.
+``latency_*`` is one way, half the round trip, as sockperf prints by default; with ``--full-rtt`` the same
+figures are named ``rtt_*``. The word comes from the text itself, so the two cannot be mixed.
 
-A percentile is given only if there are enough observations for a distribution-free 95 % interval to have finite ends,
-that is ``max(p, 1 - p) ** n <= 0.025``: 36 observations for p90, 368 for p99, 36 887 for p99.99, 368 887 for p99.999.
-With fewer, what sockperf prints under the name of the percentile is no more than the largest observation or so.
+A percentile is given only if there are enough observations for a distribution-free 95 % interval of it to
+have finite ends, that is ``max(p, 1 - p) ** n <= 0.025``: 36 observations for p90, 368 for p99, 36 887 for
+p99.99 and 368 887 for p99.999. With fewer, what sockperf prints as the percentile is little more than the
+largest one.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ _ERRORS = re.compile(
 )
 _SUMMARY = re.compile(rf"Summary: (Latency|Round trip) (?:of burst of (\d+) messages )?is {_FIGURE} usec$")
 _OBSERVATIONS = re.compile(rf"Total {_COUNT} observations; each percentile contains \d+\.\d\d observations$")
-_EXTREME = re.compile(rf"---> <(MAX|MIN)> observation = *{_FIGURE}$")
+_EXTREME = re.compile(rf"---> <?(MAX|MIN)>? observation = *{_FIGURE}$")
 _PERCENTILE = re.compile(rf"---> percentile +(\d+\.\d+) = *{_FIGURE}$")
 
 _STREAM_TOTAL = re.compile(
@@ -95,7 +96,8 @@ _FAILURES: tuple[tuple[str, str, str], ...] = (
     ),
     ("data integrity test failed", "tool_error", "sockperf's data integrity test failed."),
 )
-_INTERRUPTED = re.compile(r"Test end \(interrupted by (user|signal \d+)\)$")
+# A first SIGINT is "user". "signal 2" is the one by which an ending client stops its own receiving thread.
+_INTERRUPTED = re.compile(r"Test end \(interrupted by (user|signal (?!2\))\d+)\)$")
 
 _LAUNCHERS = r"(?:sudo|taskset|timeout|numactl|ip|time|nice|nohup|env|chrt|stdbuf|setpriv)"
 _COMMAND = re.compile(
@@ -150,6 +152,8 @@ class _Run:
     problems: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     error_open: bool = False
+    ended: bool = False
+    """The end was announced; what comes after that interrupts nothing."""
     servers: int = 0
 
     @property
@@ -169,11 +173,13 @@ class _Run:
 class SockperfRecogniser:
     """Finds sockperf output among other lines (the ``Recogniser`` protocol).
 
-    A command line such as ``sockperf ping-pong -i 10.0.0.1 -t 30`` before an output says what was asked of it. A
-    client's and a server's output may be interleaved.
+    A command line such as ``sockperf ping-pong -i 10.0.0.1 -t 30`` before an output says what was asked of
+    it. A client's and a server's output may be interleaved. ``seconds`` is
+    what every client was asked for, where that is known from elsewhere.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = seconds
         self._head: _Run | None = None
         self._client: _Run | None = None
         self._server: _Run | None = None
@@ -184,10 +190,14 @@ class SockperfRecogniser:
         if "sockperf" in line:
             return self._own_line(line.strip(), number)
         text = line.lstrip()
-        if text[:1] not in _FIRST:
-            return ()
+        if text[:1] in _FIRST and _UNPREFIXED.match(text):
+            return self._unprefixed(text.rstrip(), number)
+        return ()
+
+    def _unprefixed(self, text: str, number: int) -> Iterable[Finding]:
+        """A line that only sockperf prints but without its name, as in a full log or a list of addresses."""
         if self._client or self._server or self._head or text.startswith(_STARTERS):
-            return self._message(text.rstrip(), number)
+            return self._message(text, number)
         return ()
 
     def close(self) -> Iterable[Finding]:
@@ -208,9 +218,7 @@ class SockperfRecogniser:
         if _USAGE.match(text):
             self._usage(number)
             return ()
-        if text[:1] in _FIRST and (self._client or self._server or self._head or text.startswith(_STARTERS)):
-            return self._message(text, number)
-        return ()
+        return self._unprefixed(text, number) if _UNPREFIXED.match(text) else ()
 
     def _command(self, found: re.Match[str]) -> Iterable[Finding]:
         mode = _SHORT_NAMES.get(found.group(1), found.group(1))
@@ -263,6 +271,8 @@ class SockperfRecogniser:
         return run or _Run(line=number)
 
     def _become_server(self, number: int) -> Iterable[Finding]:
+        if self._head is None and self._server is not None:
+            return ()  # another thread of the same server
         done = () if self._server is None else _judge(self._server)
         self._server = self._take_head(number)
         self._server.side = "server"
@@ -276,10 +286,12 @@ class SockperfRecogniser:
             asked, self._asked = self._asked, None
             run.mode = asked.pop("mode")
             run.parameters.update(asked)
+        if self._seconds is not None:
+            run.parameters["seconds"] = self._seconds
         return done
 
     def _results(self, text: str, number: int) -> Iterable[Finding]:
-        """``[Total Run]``, or the head of a full log: the start of results, whether or not the banner was kept."""
+        """``[Total Run]`` or the head of a full log: results begin, whether or not the banner was kept."""
         done: Iterable[Finding] = ()
         if self._client is None or self._client.has_results:
             done = self._become_client(number)
@@ -335,7 +347,7 @@ class SockperfRecogniser:
             return self._head
         if text.startswith(("cleanupAfterLoop", "[tid ")):
             return self._server
-        if text.startswith("Test end") and self._client is not None and self._client.has_results:
+        if text.startswith("Test end (") and self._client is not None and self._client.has_results:
             return self._server
         run = self._client or self._server
         if run is None and (_ERROR.match(text) or _COMPLAINT.fullmatch(text)):
@@ -343,15 +355,19 @@ class SockperfRecogniser:
         return run
 
 
-_FIRST = frozenset("[=-#STNt(E_")
+_FIRST = frozenset("[=-#STNt(E_'")
+_UNPREFIXED = re.compile(
+    r"\[(?:Total Run|Valid Duration|SERVER|CLIENT|tid | *\d+\] IP = )|====|# dropped|Summary: |Test |Total "
+    r"|NOTE: |No |---> |test was|\(errno|ERROR|_seqN|'-"
+)
 _STARTERS = ("[Total Run]", "test was performed using the following parameters: ")
 
 
 def parse_sockperf(text: str, seconds: float | None = None) -> Finding:
     """Judge the whole output of one client or server.
 
-    ``seconds`` is what ``-t`` asked for, where known; without it the run's own total is taken. Where the text holds the
-    statistics of several servers the first is given; ``iterate`` gives all.
+    ``seconds`` is what ``-t`` asked for, where known; without it the run's own total is taken. Where the text
+    holds the statistics of several servers the first is given; ``iterate`` gives all.
     """
     findings = tuple(iterate(text, seconds))
     if findings:
@@ -363,9 +379,7 @@ def parse_sockperf(text: str, seconds: float | None = None) -> Finding:
 
 def iterate(text: str, seconds: float | None = None) -> Iterator[Finding]:
     """Every run in a text, one finding a server; ``seconds`` as in ``parse_sockperf``."""
-    recogniser = SockperfRecogniser()
-    if seconds is not None:
-        recogniser._asked = {"mode": None, "seconds": seconds}
+    recogniser = SockperfRecogniser(seconds)
     for number, line in enumerate(text.splitlines(), 1):
         yield from recogniser.feed(lines.clean(line), number)
     yield from recogniser.close()
@@ -487,9 +501,10 @@ def _take_remark(run: _Run, text: str) -> None:
         if words in text:
             run.problem(reason, f"{detail} sockperf says: “{text[:160]}”.")
             return
-    stopped = _INTERRUPTED.match(text)
-    if stopped:
-        if run.side == "client":
+    if text.startswith("Test end"):
+        stopped = None if run.ended else _INTERRUPTED.match(text)
+        run.ended = True
+        if stopped and run.side == "client":
             run.problem(
                 "interrupted", f"The client was stopped by {stopped.group(1)} before its time was over."
             )
@@ -589,7 +604,7 @@ def _finding(
 
 
 def _mode(run: _Run) -> str:
-    """The subcommand where a command line tells it; the text alone tells latency, throughput and server apart."""
+    """The subcommand if a command line tells it; the text tells only latency, throughput and server apart."""
     if run.side == "server":
         return "server"
     if run.stream is not None:
@@ -657,8 +672,8 @@ def _disagreement(run: _Run, block: _Block) -> str:
     assert block.maximum is not None and block.minimum is not None and block.mean is not None
     if block.observations != block.valid[2]:
         return (
-            f"The distribution has {block.observations} observations but the valid window received {block.valid[2]}"
-            " messages."
+            f"The distribution has {block.observations} observations but the valid window received"
+            f" {block.valid[2]} messages."
         )
     if block.valid[0] > run.total[0] + 1.0 or block.valid[1] > run.total[1]:
         return "The valid window is larger than the whole run."
@@ -697,8 +712,8 @@ def _short(run: _Run, block: _Block) -> str:
     if block.valid[0] >= needed:
         return ""
     return (
-        f"The valid window is {block.valid[0]:.3f} s where a run of {seconds:g} s has at least {needed:.3f} s: the"
-        " messages stopped early, as after one lost datagram."
+        f"The valid window is {block.valid[0]:.3f} s where a run of {seconds:g} s has at least"
+        f" {needed:.3f} s: the messages stopped early, as after one lost datagram."
     )
 
 
@@ -747,8 +762,8 @@ def _judge_stream(run: _Run, total: tuple[int, float]) -> Finding:
 def _rates_agree(run: _Run, messages: int, seconds: float, size: int) -> bool:
     """The printed rate and bandwidth must follow from the other figures.
 
-    The bandwidth is in units of 2^20 bytes (of 1000 times that with ``--giga-size``), and versions before 3.8 print it
-    under the wrong unit with ``--increase_output_precision``; so it is a check and never a figure.
+    The bandwidth is in units of 2^20 bytes (of 1000 times that with ``--giga-size``), and versions before 3.8
+    print it under the wrong unit with ``--increase_output_precision``; so it is a check and never a figure.
     """
     assert run.stream_rate is not None and run.bandwidth is not None
     rate = messages / seconds
@@ -762,7 +777,8 @@ def _rates_agree(run: _Run, messages: int, seconds: float, size: int) -> bool:
 
 @dataclass(frozen=True)
 class FullLogRow:
-    """One message of a ``--full-log`` file. Times in seconds on sockperf's own clock, ``value_us`` as it was logged."""
+    """One message of a ``--full-log`` file: times in seconds on sockperf's own clock, ``value_us`` as
+    logged."""
 
     server: int
     sent_seconds: float
@@ -780,8 +796,8 @@ _LOG_ROW = re.compile(r"(?:\d+, )?(\d+\.\d{9}), (\d+\.\d{9})(?:, (-?\d+\.\d{3}))
 def full_log_rows(rows: Iterable[str]) -> Iterator[FullLogRow]:
     """The messages of a full log, one after another, in constant memory.
 
-    Percentiles of several runs may be pooled from these and from nothing else. Where the file has no column of
-    latencies (2.x) it is half the time between sending and receiving, as sockperf's own percentiles are.
+    Percentiles of several runs may be pooled from these and from nothing else. Where the file has no column
+    of latencies (2.x) it is half the time between sending and receiving, as sockperf's own percentiles are.
     """
     kind: Literal["latency", "rtt"] | None = None
     server = 0
@@ -810,7 +826,7 @@ def _log_row(found: re.Match[str], server: int, kind: Literal["latency", "rtt"])
 
 
 def pool(logs: Iterable[Iterable[FullLogRow]]) -> dict[str, list[float]]:
-    """The values of several full logs in one sorted list for each kind, ``latency`` and ``rtt`` (us) apart."""
+    """The values of several full logs in one sorted list (us) for each kind, ``latency`` and ``rtt``."""
     values: dict[str, list[float]] = {}
     for rows in logs:
         for row in rows:

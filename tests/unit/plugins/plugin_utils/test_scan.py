@@ -181,3 +181,14 @@ def test_memory_does_not_grow_with_the_text(monkeypatch: pytest.MonkeyPatch) -> 
 
     peak(2)
     assert peak(60) < 2 * peak(6)
+
+
+def test_a_table_of_calls_cut_within_its_last_number_is_not_valid() -> None:
+    row = "@total[iperf3, tracepoint:syscalls:sys_enter_{}]: {}\n"
+    whole = row.format("write", 12) + row.format("read", 345)
+    for cut in (0, 1, 2, 3):
+        text = whole[: len(whole) - cut]
+        [found] = scan(text.splitlines(keepends=True))
+        assert found.status == ("valid" if cut == 0 else "invalid"), cut
+        assert (found.reason == "truncated") == (cut > 0)
+        assert cut == 0 or not found.calls

@@ -1,0 +1,171 @@
+"""Records on disk and the tables made of them, on real records."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.pairbench.lab.plugins.plugin_utils.files import StorageError
+from ansible_collections.pairbench.lab.plugins.plugin_utils.model import Plan, Run, Session, Step
+from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import store_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records import (
+    RecordAssembler,
+    completed,
+    read_records,
+    write_host,
+    write_record,
+)
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables import TABLES, write_tables
+from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import render_plan, render_sweep
+from ansible_collections.pairbench.lab.plugins.plugin_utils.verdict import verdict_of
+
+CAPTURES = Path(__file__).parents[3] / "captures" / "records"
+REAL = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(CAPTURES.glob("*.json"))]
+
+
+def sweep_of(records: list[dict[str, Any]]) -> Plan:
+    """A plan whose runs are those of the records, one step each."""
+    steps = []
+    for number, record in enumerate(records, 1):
+        fields = {key: record["run"][key] for key in Run.__dataclass_fields__}
+        run = Run(**(fields | {"run_id": f"run{number}"}))
+        record["run"]["run_id"] = run.run_id
+        steps.append(Step(run.block, run.round, run.benchmark, (Session(run.server, run.client, (run,)),)))
+    return Plan("s", "c", 1, "rounds", 1, {"one": "10.0.0.1", "two": "10.0.0.2"}, tuple(steps))
+
+
+@pytest.fixture
+def records() -> list[dict[str, Any]]:
+    assert REAL
+    return copy.deepcopy(REAL)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_tables_hold_each_planned_run_once_and_are_the_same_bytes_again(
+    tmp_path: Path, records: list[dict[str, Any]]
+) -> None:
+    store_plan(tmp_path, sweep_of(records))
+    for record in records[1:]:
+        write_record(tmp_path, record)
+    write_host(tmp_path, "one", {"fingerprint": {"kernel": "6.1", "absent": None}, "tools": {"iperf3": {"version": "v"}}})
+    assert write_tables(tmp_path) == []
+    first = {name: (tmp_path / f"{name}.csv").read_bytes() for name in TABLES}
+    for name in TABLES:
+        (tmp_path / f"{name}.csv").unlink()
+    write_tables(tmp_path)
+    assert {name: (tmp_path / f"{name}.csv").read_bytes() for name in TABLES} == first
+
+    runs = read_csv(tmp_path / "runs.csv")
+    assert [row["run_id"] for row in runs] == [f"run{number}" for number in range(1, len(records) + 1)]
+    assert (runs[0]["status"], runs[0]["reason"], runs[0]["seconds"]) == ("failed", "not_run", "")
+    assert {row["fact"] for row in read_csv(tmp_path / "hosts.csv")} == {"fingerprint.kernel", "tools.iperf3.version"}
+    valid = {row["run_id"] for row in runs if row["status"] == "valid"}
+    assert {row["run_id"] for row in read_csv(tmp_path / "samples.csv")} <= valid
+    assert verdict_of(tmp_path).planned == len(records) and not verdict_of(tmp_path).complete
+    assert "1 not run" in verdict_of(tmp_path).sentence
+    text = render_sweep(tmp_path)
+    assert max(map(len, text.splitlines())) <= 100 and "not_run" in text
+
+
+def test_headlines_come_from_untraced_runs_and_call_rates_from_traced_ones(
+    tmp_path: Path, records: list[dict[str, Any]]
+) -> None:
+    store_plan(tmp_path, sweep_of(records))
+    for record in records:
+        write_record(tmp_path, record)
+    write_tables(tmp_path)
+    traced = {row["run_id"]: row["traced"] == "true" for row in read_csv(tmp_path / "runs.csv")}
+    samples = read_csv(tmp_path / "samples.csv")
+    for row in read_csv(tmp_path / "summary.csv"):
+        wanted = row["metric"].startswith("syscalls_per_")
+        values = {
+            float(sample["value"]) for sample in samples
+            if sample["metric"] == row["metric"] and traced[sample["run_id"]] == wanted
+        }
+        assert {float(row["min"]), float(row["max"])} <= values
+        assert row["verdict"] == "too few" and row["ci_low"] == ""
+
+
+def test_nothing_is_overwritten_and_the_latest_attempt_counts(tmp_path: Path, records: list[dict[str, Any]]) -> None:
+    sweep_of(records)
+    failed = records[0] | {"server": None, "client": None, "error": {"reason": "unreachable", "detail": "no route"}}
+    first = write_record(tmp_path, failed)
+    kept = first.read_bytes()
+    assert completed(tmp_path) == set()
+    second = write_record(tmp_path, records[0])
+    assert second.name == "run1.2.json" and first.read_bytes() == kept
+    assert completed(tmp_path) == {"run1"}
+    assert [record["attempt"] for record in read_records(tmp_path)[0]] == [2]
+
+
+def test_a_damaged_record_is_named_and_the_others_are_read(tmp_path: Path, records: list[dict[str, Any]]) -> None:
+    sweep_of(records)
+    path = write_record(tmp_path, records[0])
+    write_record(tmp_path, records[1])
+    path.write_bytes(path.read_bytes()[:100])
+    read, problems = read_records(tmp_path)
+    assert [record["run"]["run_id"] for record in read] == ["run2"]
+    assert len(problems) == 1 and str(path) in problems[0]
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system with no room left."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    place = tmp_path / "small"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(place)], check=True)
+    try:
+        (place / "filler").write_bytes(b"x" * 40_000)
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_named_and_leaves_no_half_record(full_disk: Path, records: list[dict[str, Any]]) -> None:
+    records[0]["client"]["stdout"] = "y" * 100_000
+    with pytest.raises(StorageError, match="free some space there"):
+        write_record(full_disk, records[0])
+    assert list((full_disk / "records").iterdir()) == []
+
+
+def test_the_two_ends_are_put_together_in_any_order(records: list[dict[str, Any]]) -> None:
+    plan = sweep_of(records)
+    assembler = RecordAssembler(plan)
+    assert assembler.add_end("run1", "client", {"a": 1}) is None
+    done = assembler.add_end("run1", "server", {"b": 2})
+    assert done is not None and (done["client"], done["server"], done["error"]) == ({"a": 1}, {"b": 2}, None)
+
+    assert assembler.add_error("run2", "server", {"reason": "unreachable", "detail": "x"}) is None
+    done = assembler.add_end("run2", "client", {"a": 1})
+    assert done is not None and done["error"]["reason"] == "unreachable" and done["server"] is None
+
+    assert assembler.add_error("run3", "server", {"reason": "unreachable", "detail": "x"}) is None
+    assert assembler.add_error("run3", "client", {"reason": "unreachable", "detail": "y"}) is not None
+
+    assembler.add_end("run4", "server", {"b": 2})
+    [left] = assembler.flush()
+    assert left["run"]["run_id"] == "run4" and left["client"] is None and left["error"]["reason"] == "no_end"
+    assert assembler.flush() == []
+    for record in (done, left):
+        json.dumps(record)
+        assert not any(key.startswith("_") for key in record)
+
+
+def test_a_plan_reads_as_a_plan(records: list[dict[str, Any]]) -> None:
+    plan = replace(sweep_of(records), blocks=4)
+    text = render_plan(plan, plan.steps)
+    assert f"{len(records)} of {len(records)} runs to do" in text and "one (10.0.0.1)" in text
