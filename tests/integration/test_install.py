@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import stat
 import sys
 from collections.abc import Iterator
@@ -218,7 +217,7 @@ def test_each_vars_file_is_of_a_known_distribution_and_names_known_variables() -
         reached |= {f"{part}.yml".replace(" ", "_") for part in parts}
     for tool in TOOLS:
         folder = Path(__file__).parents[2] / "roles" / tool / "vars"
-        assert set(os.listdir(folder)) <= reached
+        assert {path.name for path in folder.iterdir()} <= reached
         known = set(yaml.safe_load((folder / "main.yml").read_text(encoding="utf-8")))
         for path in folder.iterdir():
             assert set(yaml.safe_load(path.read_text(encoding="utf-8"))) <= known, path

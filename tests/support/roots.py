@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +114,7 @@ class Root:
             if not entry.name.isdigit() or int(entry.name) == self.pid:
                 continue
             try:
-                if os.path.samefile(entry / "root", self.folder):
+                if (entry / "root").samefile(self.folder):
                     found[int(entry.name)] = (entry / "comm").read_text(encoding="utf-8").strip()
             except OSError:
                 continue
@@ -135,7 +134,7 @@ class Root:
             if where == "/root":
                 names[:] = [name for name in names if name != ".ansible"]
             for name in [*names, *files]:
-                status = os.lstat(os.path.join(folder, name))
+                status = (Path(folder) / name).lstat()
                 size = 0 if name in names else status.st_size
                 found[f"{where}/{name}"] = (status.st_mode, size, 0 if where == "/." else status.st_mtime_ns)
         return found

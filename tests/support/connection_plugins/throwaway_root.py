@@ -1,5 +1,6 @@
 """The connection to a throw-away root of the tests: commands run inside it, files are copied into it."""
 
+# ruff: noqa: E402  (a plugin begins with its documentation)
 from __future__ import annotations
 
 DOCUMENTATION = r"""
