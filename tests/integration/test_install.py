@@ -69,8 +69,9 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Root]:
         made.down()
 
 
-def test_installing_can_be_forbidden(untouched: Root, tmp_path: Path) -> None:
-    done = untouched.play(tmp_path, iperf3_install=False)
+@pytest.mark.parametrize("forbidden", [["-e", "iperf3_install=false"], ["-e", '{"iperf3_install": false}']])
+def test_installing_can_be_forbidden(forbidden: list[str], untouched: Root, tmp_path: Path) -> None:
+    done = untouched.play(tmp_path, *forbidden)
     assert done.returncode == 2
     assert recap(done.stdout)["changed"] == 0
     said = words(done.stdout + done.stderr)
