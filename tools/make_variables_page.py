@@ -22,6 +22,7 @@ Host variables, in the inventory:
 | variable | meaning |
 | --- | --- |
 | `pairbench_address` | Address of the host that the measured traffic uses; `ansible_host` when it is not set. |
+| `pairbench_cpus` | CPUs on which a pinned benchmark runs, a list or as the kernel writes it: `[0, 1]`, `0-3,6`. |
 | `ansible_netns` | Namespace of a host whose connection is `pairbench.lab.netns`; the host's name when it is not set. |
 """
 

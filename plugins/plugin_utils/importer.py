@@ -324,7 +324,7 @@ _CASE_PARAMETERS = frozenset(name for benchmark in BENCHMARKS.values() for name 
 def _case(benchmark: str, parameters: Mapping[str, Any]) -> str:
     """The name that a sweep gives to these parameters, so that imported and measured runs share it."""
     known = BENCHMARKS.get(benchmark)
-    if known is not None and all(parameters.get(name) is not None for name in known.parameters):
+    if known is not None and all(parameters.get(field.name) is not None for field in known.fields if field.always):
         name = known.case_name(parameters)
     else:
         name = "_".join(

@@ -33,7 +33,9 @@ def settings_from(bench: Mapping[str, Any], roles: Mapping[str, Mapping[str, Any
         benchmark = BENCHMARKS[name]
         values = {key: roles[name][f"{name}_{key}"] for key in benchmark.parameters}
         try:
-            found = build_cases(benchmark, values, roles[name][f"{name}_cases"])
+            found = build_cases(
+                benchmark, values, roles[name][f"{name}_cases"], roles[name][f"{name}_matrix"]
+            )
         except CaseError as error:
             problems.append(str(error))
             continue

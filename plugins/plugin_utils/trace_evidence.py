@@ -16,8 +16,8 @@ from .parsers.finding import CallCount
 from .record_view import End, RecordView
 from .syscall_names import resolve
 
-BEFORE_EXEC = frozenset({"bpftrace", "setpriv"})
-"""Thread names of the tracer and its launcher: what the child did before it became the benchmark."""
+BEFORE_EXEC = frozenset({"bpftrace", "setpriv", "taskset"})
+"""Thread names of the tracer and its launchers: what the child did before it became the benchmark."""
 
 TCP_BLOCK_BYTES = 128 * 1024
 """iperf3 reads and writes at most this much at once under TCP unless ``-l`` says otherwise."""

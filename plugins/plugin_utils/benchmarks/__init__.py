@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import iperf3, sockperf
-from .common import Benchmark, CaseError, Commands, build_cases
+from .cases import build_cases
+from .common import Benchmark, CaseError, Commands
 
 BENCHMARKS: Mapping[str, Benchmark] = {"iperf3": iperf3.BENCHMARK, "sockperf": sockperf.BENCHMARK}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,48 @@ LIMIT_SLACK_SECONDS = 30.0
 
 class CaseError(ValueError):
     """A case cannot be run as asked; the text names the variable and the mend."""
+
+
+KINDS: Mapping[str, str] = {
+    "whole": "a whole number",
+    "flag": "true or false",
+    "text": "a text or a number",
+    "list": "a list of texts",
+}
+"""What a parameter's value may be, in the words of an error."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One variable of a benchmark's role that makes a case what it is.
+
+    ``kind`` is a word of ``KINDS``. ``neutral`` is what leaves the thing alone; a parameter that is not ``always``
+    in a case is left out of it while it is neutral, so that a record holds what was asked for. ``mark`` stands
+    before the value where a name has to tell two cases apart; a flag has one mark for true and one for false.
+    """
+
+    name: str
+    kind: str
+    mark: str | tuple[str, str]
+    neutral: Any = ""
+    always: bool = True
+
+    def label(self, value: Any) -> str:
+        """The value as a part of a case's name."""
+        if isinstance(self.mark, tuple):
+            return self.mark[0 if value else 1]
+        if self.kind == "list":
+            return self.mark + (re.sub(r"[^A-Za-z0-9_.]+", "", "_".join(map(str, value))) or "none")
+        return self.mark + (str(value) if value != self.neutral else "default")
+
+
+HOST_PARAMETERS = (
+    Parameter("mtu", "whole", "mtu", neutral=0, always=False),
+    Parameter("pin", "flag", ("pinned", "unpinned"), neutral=False, always=False),
+)
+"""What every benchmark can ask of the two hosts around a run; no part of its commands."""
+SMALLEST_MTU_BYTES = 68
+LARGEST_MTU_BYTES = 65535
 
 
 @dataclass(frozen=True)
@@ -40,8 +83,21 @@ class Benchmark(ABC):
     """One benchmark. Its parameters are its role's variables without the prefix."""
 
     name: str
-    parameters: tuple[str, ...]
+    fields: tuple[Parameter, ...]
     """The variables that make a case, without the prefix; others (port, direction, install) are not part of it."""
+    nameless: tuple[str, ...] = ("extra_args",)
+    """Parameters that ``case_name`` does not show."""
+    time_parameters: tuple[str, ...] = ("seconds",)
+    """Parameters that ``measured_seconds`` is made of."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of ``fields``."""
+        return tuple(field.name for field in self.fields)
+
+    def one_way(self, parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """The runs that one set of parameters stands for; more than one where a case means both directions."""
+        return [parameters]
 
     @abstractmethod
     def problems(self, parameters: Mapping[str, Any]) -> list[str]:
@@ -86,34 +142,18 @@ def unsafe_arguments(prefix: str, arguments: Sequence[str]) -> list[str]:
     return [f"{prefix}_extra_args holds {item!r}: an argument may have no spaces or quotes" for item in bad]
 
 
-def build_cases(benchmark: Benchmark, values: Mapping[str, Any], overrides: Sequence[Mapping[str, Any]]) -> list[Case]:
-    """The cases of one benchmark: the plain variables once, or once per entry of its ``_cases`` variable.
+def host_problems(parameters: Mapping[str, Any], prefix: str) -> list[str]:
+    """Sentences about ``HOST_PARAMETERS`` out of range."""
+    mtu = parameters.get("mtu") or 0
+    if not mtu:
+        return []
+    return at_least({"mtu": mtu}, prefix, "mtu", SMALLEST_MTU_BYTES, LARGEST_MTU_BYTES)
 
-    ``values`` has every name of ``benchmark.parameters``. Raises CaseError naming all problems at once.
-    """
-    problems: list[str] = []
-    cases: list[Case] = []
-    for number, override in enumerate(overrides or [{}]):
-        given = {name: value for name, value in override.items() if name != "name"}
-        unknown = sorted(set(given) - set(benchmark.parameters))
-        if unknown:
-            problems.append(
-                f"{benchmark.name}_cases[{number}] has {', '.join(unknown)}; "
-                f"a case may set: name, {', '.join(benchmark.parameters)}"
-            )
-            continue
-        parameters = {name: values[name] for name in benchmark.parameters} | given
-        try:
-            found = benchmark.problems(parameters)
-        except (TypeError, ValueError) as error:
-            found = [f"{benchmark.name}_cases[{number}] has a value of the wrong type: {error}"]
-        problems += found
-        if not found:
-            cases.append(Case(str(override.get("name") or benchmark.case_name(parameters)), parameters))
-    names = [case.name for case in cases]
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        problems.append(f"{benchmark.name}_cases has more than one case named {', '.join(doubled)}: give them names")
-    if problems:
-        raise CaseError(". ".join(problems))
-    return cases
+
+def host_marks(parameters: Mapping[str, Any]) -> list[str]:
+    """The parts of a case's name that say what is asked of the hosts."""
+    return [
+        field.label(parameters[field.name])
+        for field in HOST_PARAMETERS
+        if parameters.get(field.name, field.neutral) != field.neutral
+    ]

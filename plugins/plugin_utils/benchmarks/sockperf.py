@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from .common import Benchmark, Commands, at_least, unsafe_arguments
+from .common import (
+    HOST_PARAMETERS,
+    Benchmark,
+    Commands,
+    Parameter,
+    at_least,
+    host_marks,
+    host_problems,
+    unsafe_arguments,
+)
 
 WARM_UP_SECONDS = 3.5
 """Warm-up messages, the two seconds that sockperf sleeps before it measures, and memory that it touches first."""
+MOST_MESSAGES_PER_SECOND = 10_000_000
 SMALLEST_MESSAGE_BYTES = 14
 LARGEST_MESSAGE_BYTES = {"udp": 65507, "tcp": 2**20 - 1}
 
@@ -17,7 +27,16 @@ class Sockperf(Benchmark):
     """``sockperf server -i ADDRESS`` and ``sockperf ping-pong -i ADDRESS -m BYTES -t SECONDS``."""
 
     name = "sockperf"
-    parameters = ("seconds", "message_bytes", "protocol", "mode", "mps", "full_rtt", "extra_args")
+    fields = (
+        Parameter("seconds", "whole", "t"),
+        Parameter("message_bytes", "whole", "m"),
+        Parameter("protocol", "text", ""),
+        Parameter("mode", "text", ""),
+        Parameter("mps", "text", "mps"),
+        Parameter("full_rtt", "flag", ("rtt", "half"), neutral=False),
+        *HOST_PARAMETERS,
+        Parameter("extra_args", "list", ""),
+    )
 
     def problems(self, parameters: Mapping[str, Any]) -> list[str]:
         found = at_least(parameters, self.name, "seconds", 1, 86400)
@@ -30,8 +49,8 @@ class Sockperf(Benchmark):
             found.append(
                 f"sockperf_mode is {parameters['mode']!r}; it must be ping-pong, under-load or throughput"
             )
-        if parameters["mps"] not in ("", None) and not 1 <= int(parameters["mps"]) <= 10_000_000:
-            found.append(f"sockperf_mps is {parameters['mps']}; it must be from 1 to 10000000, or empty")
+        found += _rate_problems(parameters["mps"])
+        found += host_problems(parameters, self.name)
         return found + unsafe_arguments(self.name, parameters["extra_args"])
 
     def case_name(self, parameters: Mapping[str, Any]) -> str:
@@ -41,7 +60,7 @@ class Sockperf(Benchmark):
             parts.append(f"mps{parameters['mps']}")
         if parameters["full_rtt"]:
             parts.append("rtt")
-        return "_".join(parts)
+        return "_".join(parts + host_marks(parameters))
 
     def measured_seconds(self, parameters: Mapping[str, Any]) -> float:
         return float(parameters["seconds"]) + WARM_UP_SECONDS
@@ -62,6 +81,13 @@ class Sockperf(Benchmark):
         call += [str(item) for item in parameters["extra_args"]]
         protocol: Literal["tcp", "udp"] = "tcp" if parameters["protocol"] == "tcp" else "udp"
         return Commands(tuple(listen), tuple(call), protocol, port, "interrupt")
+
+
+def _rate_problems(mps: Any) -> list[str]:
+    text = "" if mps is None else str(mps)
+    if not text or (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_MESSAGES_PER_SECOND):
+        return []
+    return [f"sockperf_mps is {text}; it must be a whole number from 1 to {MOST_MESSAGES_PER_SECOND}, or empty"]
 
 
 BENCHMARK = Sockperf()

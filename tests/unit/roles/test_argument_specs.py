@@ -37,7 +37,7 @@ def test_defaults_and_argument_specs_agree(role: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(BENCHMARKS))
 def test_every_parameter_of_a_benchmark_is_a_variable_of_its_role(name: str) -> None:
-    others = ("cases", "direction", "port", "install", "package")
+    others = ("cases", "matrix", "direction", "port", "install", "package")
     assert {f"{name}_{key}" for key in (*BENCHMARKS[name].parameters, *others)} == set(options(name))
 
 
