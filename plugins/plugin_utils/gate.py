@@ -38,6 +38,8 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "control_port": "The two ends could not open the connection on which they meet.",
         "host_busy": "Another sweep is measuring on the host.",
         "host_error": "The operating system of a host refused something the run needs.",
+        "mtu_not_set": "The MTU that the run asks for could not be set, did not stay, or could not be put back.",
+        "cpus_not_set": "The benchmark could not be pinned to the CPUs that the host names.",
         "tool_missing": "The benchmark is not installed.",
         "start_failed": "The benchmark could not be started.",
         "no_output": "The benchmark printed nothing.",

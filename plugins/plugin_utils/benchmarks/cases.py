@@ -85,7 +85,10 @@ def _fill(benchmark: Benchmark, plain: Mapping[str, Any], entries: Sequence[_Ent
     names = [case.name for case in cases]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
-        problems.append(f"{benchmark.name}_cases has more than one case named {', '.join(doubled)}: give them different names, or take out what is doubled")
+        problems.append(
+            f"{benchmark.name}_cases has more than one case named {', '.join(doubled)}: "
+            "give them different names, or take out what is doubled"
+        )
     return problems
 
 
