@@ -18,7 +18,7 @@ import tempfile
 import time
 from datetime import datetime, timezone
 
-from ansible_collections.pairbench.lab.plugins.module_utils import _rendezvous, _tracer
+from ansible_collections.pairbench.lab.plugins.module_utils import _host_settings, _rendezvous, _tracer
 from ansible_collections.pairbench.lab.plugins.module_utils._children import (
     KILL_AFTER_SECONDS,
     Child,
@@ -109,6 +109,7 @@ def empty_end(spec, run, problem=None):
         "trace_unavailable": None,
         "problem": problem,
         "figures": None,
+        "settings": None,
     }
 
 
@@ -123,9 +124,15 @@ class Execution:
         self._directory = directory
         self._environment = None
         self._argv = self._resolve(run["argv"])
-        self._child_argv = self._wrap(spec, run)
         self.child = None
         self._figures = None
+        try:
+            self._settings = _host_settings.HostSettings(run)
+            self._child_argv = self._wrap(spec, run)
+            self._settings.apply(spec["address"])  # the last step, because only finish() takes it back
+        except _host_settings.SettingProblem as error:
+            raise RunProblem(error.reason, error.detail) from error
+        self.end["settings"] = self._settings.recorded
 
     @staticmethod
     def _resolve(argv):
@@ -135,24 +142,25 @@ class Execution:
         return [os.path.realpath(path), *list(argv[1:])]
 
     def _wrap(self, spec, run):
+        command = self._settings.prefix + self._argv
         if not run["traced"]:
-            return self._argv
+            return command
         tracer = spec["tracer"]
         if not tracer.get("available"):
             self.end["trace_unavailable"] = tracer.get("reason") or "the tracer was not tested on this host"
-            return self._argv
+            return command
         probe = tracer["probe"] if spec["trace_mode"] == "count" else _tracer.TIME_PROBE
         try:
             argv = _tracer.command(
-                tracer["path"], spec["trace_mode"], probe, self._argv, self._trace_path,
+                tracer["path"], spec["trace_mode"], probe, command, self._trace_path,
                 os.path.join(self._directory, "trace.bt"),
             )
         except ValueError as error:
             self.end["trace_unavailable"] = str(error)
-            return self._argv
+            return command
         self._trace = {"mode": spec["trace_mode"], "probe": probe, "version": tracer.get("version")}
         self._environment = _tracer.environment()
-        return argv
+        return self._settings.tracer_prefix + argv
 
     def start(self, name):
         self.end["started_at"] = utc_now()
@@ -180,7 +188,13 @@ class Execution:
                 pass
 
     def finish(self):
-        """Make sure that nothing is left and write down what there is."""
+        """Make sure that nothing is left, write down what there is, and put the host's settings back."""
+        try:
+            self._finish_child()
+        finally:
+            self.end["problem"] = self._settings.restore() or self.end["problem"]
+
+    def _finish_child(self):
         if self.child is None:
             return
         self.child.stop()
@@ -263,8 +277,8 @@ def _message_deadline(run):
 def _start_server(spec, run, directory, wakeup):
     _require_free_port(run)
     execution = Execution(spec, run, directory)
-    execution.start("server")
     try:
+        execution.start("server")
         _await_listening(execution, run, wakeup)
     except RunProblem as error:
         execution.finish()
@@ -364,7 +378,7 @@ def run_session(spec, wakeup):
     ``spec``: ``role`` (server or client), ``host``, ``address``, ``peer_address``, ``control_port``, ``token``,
     ``rendezvous_seconds``, ``tool_version``, ``tracer`` (the self-test's result), ``trace_mode``, ``owner``, and
     ``runs``: a list of ``run_id``, ``argv``, ``protocol``, ``port``, ``stop`` (``exits`` or ``interrupt``),
-    ``traced``, ``limit_seconds``, ``ready_seconds``.
+    ``traced``, ``limit_seconds``, ``ready_seconds``, and where they are asked for ``mtu`` and ``cpus``.
 
     Returns (ends by run_id, problem or None). Every run has an END, with a problem where it did not take place.
     """
@@ -372,6 +386,7 @@ def run_session(spec, wakeup):
     problem = None
     try:
         with HostLock(spec["owner"]):
+            _host_settings.restore_leftovers()
             _execute(spec, wakeup, ends)
     except HostBusy as error:
         problem = {"reason": "host_busy", "detail": str(error)}

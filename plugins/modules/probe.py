@@ -10,7 +10,7 @@ version_added: 0.1.0
 description:
   - Reads the environment fingerprint, the versions of the tools, whether the data address is on this host, which of
     the ports are free, and proves that the tracer counts exactly.
-  - Changes nothing.
+  - Changes nothing, except that it puts back an MTU that a killed session has left.
 options:
   address:
     description: Data-plane address that this host must have.
@@ -58,6 +58,10 @@ tracer:
   description: Result of the tracer's self-test.
   type: dict
   returned: always
+restored:
+  description: What was put back, null when there was nothing.
+  type: str
+  returned: always
 problems:
   description: Sentences about what stands in the way of a measurement on this host.
   type: list
@@ -68,7 +72,7 @@ problems:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils import _fingerprint, _tracer
+from ansible_collections.pairbench.lab.plugins.module_utils import _fingerprint, _host_settings, _tracer
 from ansible_collections.pairbench.lab.plugins.module_utils._children import process_comm
 from ansible_collections.pairbench.lab.plugins.module_utils._ports import listening_inodes, socket_owners
 
@@ -97,6 +101,16 @@ def port_problem(protocol, port):
     )
 
 
+def restore(check_mode):
+    """(what was put back, what stands in its way): sentences or None."""
+    if check_mode:
+        return None, None
+    try:
+        return _host_settings.restore_leftovers(), None
+    except OSError as error:
+        return None, error.strerror
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -116,8 +130,9 @@ def main():
         supports_check_mode=True,
     )
     params = module.params
+    restored, unrestored = restore(module.check_mode)
     tools = {name: _fingerprint.tool(name) for name in params["tools"]}
-    problems = [address_problem(params["address"], _fingerprint.addresses())]
+    problems = [unrestored, address_problem(params["address"], _fingerprint.addresses())]
     problems += [port_problem(item["protocol"], item["port"]) for item in params["ports"]]
     tracer = {"available": False, "reason": "tracing was not asked for"}
     if params["trace"]:
@@ -125,7 +140,8 @@ def main():
         tools["bpftrace"] = _fingerprint.tool("bpftrace")
         tracer["version"] = (tools["bpftrace"] or {}).get("version")
     module.exit_json(
-        changed=False,
+        changed=restored is not None,
+        restored=restored,
         euid=os.geteuid(),
         fingerprint=_fingerprint.fingerprint(params["address"]),
         tools=tools,

@@ -77,6 +77,14 @@ options:
       traced: {description: Whether system calls are counted., type: bool, default: false}
       limit_seconds: {description: Longest life of a process of this run., type: float, required: true}
       ready_seconds: {description: Longest time until the server listens., type: float, default: 30}
+      mtu:
+        description: MTU in bytes of the interface of the data address during the run; 0 leaves it alone.
+        type: int
+        default: 0
+      cpus:
+        description: CPUs on which the benchmark of this end runs, like V(0-3,6); empty for all.
+        type: str
+        default: ''
 author:
   - The pairbench maintainers
 """
@@ -121,6 +129,8 @@ RUN_OPTIONS = {
     "traced": {"type": "bool", "default": False},
     "limit_seconds": {"type": "float", "required": True},
     "ready_seconds": {"type": "float", "default": 30},
+    "mtu": {"type": "int", "default": 0},
+    "cpus": {"type": "str", "default": ""},
 }
 
 

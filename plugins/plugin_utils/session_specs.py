@@ -7,24 +7,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .benchmarks import BENCHMARKS
+from .host_settings import host_settings, require_cpus
 from .model import Plan, Run, Session, Step
 
 TOKEN_BYTES = 16
 
 
 def step_tasks(
-    plan: Plan, steps: Sequence[Step], ports: Mapping[str, int], ready_seconds: float
+    plan: Plan,
+    steps: Sequence[Step],
+    ports: Mapping[str, int],
+    ready_seconds: float,
+    cpus: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """One entry per step, ready to be looped over.
 
     ``index`` is the position in ``steps``; ``title`` says in words what is being done; ``hosts`` maps every host
-    of the step to the arguments of its end of the session. Each session has a fresh secret token.
+    of the step to the arguments of its end of the session. Each session has a fresh secret token. ``cpus`` are the
+    CPUs of each host for pinned cases. Raises PlanError when a host of a pinned case has none.
     """
+    require_cpus(steps, cpus or {})
     return [
         {
             "index": index,
             "title": step_title(plan, step),
-            "hosts": _ends(plan, step, ports[step.benchmark], ready_seconds),
+            "hosts": _ends(plan, step, ports[step.benchmark], ready_seconds, cpus or {}),
         }
         for index, step in enumerate(steps)
     ]
@@ -38,17 +45,25 @@ def step_title(plan: Plan, step: Step) -> str:
     return f"{step.benchmark}, block {step.block} of {plan.blocks}, {named}, {count} run{'s' if count != 1 else ''}"
 
 
-def _ends(plan: Plan, step: Step, port: int, ready_seconds: float) -> dict[str, dict[str, Any]]:
+def _ends(
+    plan: Plan, step: Step, port: int, ready_seconds: float, cpus: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
     ends: dict[str, dict[str, Any]] = {}
     for session in step.sessions:
         token = secrets.token_hex(TOKEN_BYTES)
         for role in ("server", "client"):
-            ends[getattr(session, role)] = _end(plan, session, role, token, port, ready_seconds)
+            ends[getattr(session, role)] = _end(plan, session, role, token, port, ready_seconds, cpus)
     return ends
 
 
 def _end(
-    plan: Plan, session: Session, role: str, token: str, port: int, ready_seconds: float
+    plan: Plan,
+    session: Session,
+    role: str,
+    token: str,
+    port: int,
+    ready_seconds: float,
+    cpus: Mapping[str, str],
 ) -> dict[str, Any]:
     host, peer = (
         (session.server, session.client) if role == "server" else (session.client, session.server)
@@ -59,7 +74,9 @@ def _end(
         "peer_address": plan.hosts[peer],
         "token": token,
         "benchmark": session.runs[0].benchmark,
-        "runs": [_run(plan, run, role, port, ready_seconds) for run in session.runs],
+        "runs": [
+            _run(plan, run, role, port, ready_seconds) | host_settings(run, cpus.get(host, "")) for run in session.runs
+        ],
     }
 
 
