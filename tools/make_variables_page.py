@@ -22,6 +22,8 @@ Host variables, in the inventory:
 | variable | meaning |
 | --- | --- |
 | `pairbench_address` | Address of the host that the measured traffic uses; `ansible_host` when it is not set. |
+| `pairbench_hypervisor` | Name of the hypervisor that carries the host: pairs share its capacity. |
+| `pairbench_bottlenecks` | Names of the uplinks that traffic crosses on its way out of where the host is. |
 | `ansible_netns` | Namespace of a host whose connection is `pairbench.lab.netns`; the host's name when it is not set. |
 """
 

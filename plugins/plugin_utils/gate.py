@@ -37,6 +37,8 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "peer_lost": "The other end went away, or did not answer within its limit.",
         "control_port": "The two ends could not open the connection on which they meet.",
         "host_busy": "Another sweep is measuring on the host.",
+        "host_rebooted": "The host was restarted after it had been looked at.",
+        "disk_full": "A host has too little room for the outputs of a run.",
         "host_error": "The operating system of a host refused something the run needs.",
         "tool_missing": "The benchmark is not installed.",
         "start_failed": "The benchmark could not be started.",

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .benchmarks import BENCHMARKS, CaseError, build_cases
-from .plan import CaseSpec, PlanError
+from .model import CaseSpec
+from .plan import Bottlenecks, PlanError
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,9 @@ class Settings:
     identity: Mapping[str, Any]
 
 
-def settings_from(bench: Mapping[str, Any], roles: Mapping[str, Mapping[str, Any]], trace_mode: str) -> Settings:
+def settings_from(
+    bench: Mapping[str, Any], roles: Mapping[str, Mapping[str, Any]], trace_mode: str, bottlenecks: Bottlenecks
+) -> Settings:
     """Check all variables together.
 
     ``bench`` has the ``pairbench_`` variables, ``roles`` the variables of each benchmark's role, both under their
@@ -45,12 +48,14 @@ def settings_from(bench: Mapping[str, Any], roles: Mapping[str, Mapping[str, Any
     problems += _port_problems(ports, bench["pairbench_control_port"])
     if problems:
         raise PlanError("; ".join(problems))
-    return Settings(cases, directions, ports, trace_mode, _identity(bench, cases, directions, trace_mode))
+    return Settings(cases, directions, ports, trace_mode, _identity(bench, cases, directions, trace_mode, bottlenecks))
 
 
 def _bench_problems(bench: Mapping[str, Any]) -> list[str]:
     problems = []
-    for name, low in (("blocks", 1), ("rendezvous_seconds", 1), ("ready_seconds", 1), ("seed", 0)):
+    for name, low in (
+        ("blocks", 1), ("rendezvous_seconds", 1), ("ready_seconds", 1), ("seed", 0), ("sample", 0), ("wait_seconds", 0)
+    ):
         if bench[f"pairbench_{name}"] < low:
             problems.append(f"pairbench_{name} is {bench[f'pairbench_{name}']}; it must be at least {low}")
     sweep = bench["pairbench_sweep"]
@@ -58,9 +63,24 @@ def _bench_problems(bench: Mapping[str, Any]) -> list[str]:
         problems.append(f"pairbench_sweep is {sweep!r}; it must be letters, digits, '.', '_' or '-'")
     if not bench["pairbench_benchmarks"]:
         problems.append("pairbench_benchmarks is empty; name at least one of " + ", ".join(BENCHMARKS))
-    for pair in bench["pairbench_pairs"]:
-        if len(pair) != 2:
-            problems.append(f"pairbench_pairs holds {pair!r}; a pair is a list of two hosts")
+    for name, what in (("pairs", "two hosts: the first and the second"), ("groups", "two groups: servers and clients")):
+        problems += [
+            f"pairbench_{name} holds {item!r}; it must be a list of {what}"
+            for item in bench[f"pairbench_{name}"]
+            if len(item) != 2
+        ]
+    if bench["pairbench_pairs"] and bench["pairbench_groups"]:
+        problems.append("pairbench_pairs and pairbench_groups are both set: use one of them")
+    problems += [
+        f"pairbench_levels holds {level!r}; a level is a number of pairs from 1"
+        for level in bench["pairbench_levels"]
+        if level < 1
+    ]
+    problems += [
+        f"pairbench_capacities: {name} is {count!r}; it must be a number of pairs from 1"
+        for name, count in bench["pairbench_capacities"].items()
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1
+    ]
     return problems
 
 
@@ -84,11 +104,15 @@ def _identity(
     cases: Mapping[str, Sequence[CaseSpec]],
     directions: Mapping[str, str],
     trace_mode: str,
+    bottlenecks: Bottlenecks,
 ) -> dict[str, Any]:
     identity: dict[str, Any] = {
-        name: bench[name] for name in ("pairbench_configuration", "pairbench_mode", "pairbench_trace", "pairbench_pairs")
+        f"pairbench_{name}": bench[f"pairbench_{name}"]
+        for name in ("configuration", "mode", "trace", "pairs", "groups", "sample", "levels", "capacities")
     }
     identity["bpftrace_mode"] = trace_mode
+    identity["pairbench_hypervisor"] = dict(bottlenecks.hypervisors)
+    identity["pairbench_bottlenecks"] = {host: list(names) for host, names in bottlenecks.uplinks.items()}
     for name, specs in cases.items():
         identity[f"{name}_direction"] = directions[name]
         identity[f"{name}_cases"] = {spec.name: dict(spec.parameters) for spec in specs}

@@ -69,9 +69,12 @@ def _judged(run: Run, record: Mapping[str, Any] | None) -> JudgedRun:
     return JudgedRun(run, record, judge(record))
 
 
-def write_tables(sweep_dir: Path) -> list[str]:
-    """Write every table of a sweep; sentences about what a reader has to know (unreadable records, no pandas)."""
-    results = load_results(sweep_dir)
+def write_tables(sweep_dir: Path, results: SweepResults | None = None) -> list[str]:
+    """Write every table of a sweep; sentences about what a reader has to know (unreadable records, no pandas).
+
+    ``results`` saves reading the records again where they are at hand. Raises StorageError.
+    """
+    results = results or load_results(sweep_dir)
     notes = list(results.problems)
     tables = build(results)
     try:

@@ -10,7 +10,8 @@ from statistics import median
 from typing import Any
 
 from .model import Plan, Step
-from .plan import estimated_seconds
+from .plan import Remaining, cases_of, directed_pairs, run_count, widest_step
+from .planned_steps import PlannedSteps
 from .tables import JudgedRun, Row, SweepResults, load_results
 
 WIDTH = 100
@@ -63,39 +64,45 @@ def format_value(value: float | None, unit: str) -> str:
     return f"{value:.3g} {unit}" if abs(value) < 1000 else f"{value:,.0f} {unit}"
 
 
-def render_plan(plan: Plan, steps: Sequence[Step]) -> str:
+def render_plan(plan: Plan, left: Remaining) -> str:
     """What is going to be done and how long it takes, for ``--check``."""
-    runs = sum(len(session.runs) for step in steps for session in step.sessions)
-    pairs = Counter((step.benchmark, session.server, session.client) for step in steps for session in step.sessions)
-    rounds = {(step.block, step.round) for step in steps}
+    shown = [plan.steps[index] for index in left.indexes[:MOST_LINES]]
+    pairs = sorted(item for item in directed_pairs(plan) if {item[1], item[2]} <= left.hosts)
     lines = [
         "",
         f"Plan of sweep {plan.sweep} (configuration {plan.configuration}, seed {plan.seed}, mode {plan.mode})",
-        f"{len(plan.hosts)} hosts, {plan.blocks} blocks, {len(rounds)} rounds to do, {len(steps)} sessions in a row, "
-        f"{runs} of {len(plan.runs)} runs to do",
-        f"about {format_duration(estimated_seconds(steps))}, installation not included",
+        f"{len(plan.hosts)} hosts, {plan.blocks} blocks, {_rounds(plan)}, at most {widest_step(plan)} pairs at once, "
+        f"{left.runs} of {run_count(plan)} runs to do in {len(left.indexes)} steps",
+        f"about {format_duration(left.seconds)}, installation not included",
         "",
-        "Hosts: " + ", ".join(f"{host} ({address})" for host, address in plan.hosts.items()),
+        *_wrapped("Hosts: ", ", ".join(f"{host} ({address})" for host, address in _first(list(plan.hosts.items())))),
+        *_more(len(plan.hosts)),
     ]
-    cases = {(run.benchmark, run.case) for run in plan.runs}
-    lines += [f"Case: {benchmark} {case}" for benchmark, case in sorted(cases)]
-    lines += [
-        f"Pair: {benchmark} {server} (server) <- {client} (client), {count} sessions"
-        for (benchmark, server, client), count in _first(sorted(pairs.items()))
-    ]
+    lines += [f"Case: {benchmark} {case.name}" for benchmark, cases in cases_of(plan).items() for case in cases]
+    lines += [f"Pair: {benchmark} {server} (server) <- {client} (client)" for benchmark, server, client in _first(pairs)]
     lines += _more(len(pairs))
     lines.append("Order:")
-    lines += [f"  {_order_line(step)}" for step in _first(steps)]
-    lines += _more(len(steps))
+    lines += [f"  {_order_line(step)}" for step in shown]
+    lines += _more(len(left.indexes))
     return "\n".join(lines)
+
+
+def _rounds(plan: Plan) -> str:
+    if isinstance(plan.steps, PlannedSteps):
+        count = len(plan.steps.rounds)
+    else:
+        count = len({(step.block, step.round) for step in plan.steps})
+    return f"{count} round{'s' if count != 1 else ''} a block and direction"
 
 
 def _order_line(step: Step) -> str:
     sessions = "; ".join(
         f"{session.server} <- {session.client}: "
         + ", ".join(f"{run.case} {'traced' if run.traced else 'untraced'}" for run in session.runs)
-        for session in step.sessions
+        for session in step.sessions[:MOST_CALLS]
     )
+    if len(step.sessions) > MOST_CALLS:
+        sessions += f"; and {len(step.sessions) - MOST_CALLS} more pairs"
     return f"block {step.block} round {step.round} {step.benchmark} {sessions}"
 
 
@@ -107,9 +114,9 @@ def _more(count: int) -> list[str]:
     return [f"  ... and {count - MOST_LINES} more"] if count > MOST_LINES else []
 
 
-def render_sweep(sweep_dir: Path, summary: Sequence[Row] | None = None) -> str:
+def render_sweep(sweep_dir: Path, results: SweepResults | None = None, summary: Sequence[Row] | None = None) -> str:
     """The closing summary of a sweep: figures, system calls, cost of tracing, verdicts, problems, files."""
-    results = load_results(sweep_dir)
+    results = results or load_results(sweep_dir)
     if summary is None:
         summary = _summary_or_nothing(results)
     groups: dict[GroupKey, list[JudgedRun]] = defaultdict(list)
