@@ -11,11 +11,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import socket
+import struct
 import time
 from datetime import datetime, timedelta, timezone
 
 DIRECTORY = "/run/lock"
 POLL_SECONDS = 0.2
+SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h
 
 
 class HostBusy(Exception):
@@ -27,10 +30,18 @@ def utc_now():
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def network_namespace():
+    """A number of this network namespace. The kernel's cookie is never used twice; inode numbers of dead ones are."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as any_socket:
+        try:
+            return struct.unpack("=Q", any_socket.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0]
+        except OSError:  # kernels before 5.14
+            return os.stat("/proc/self/ns/net").st_ino
+
+
 def _path(directory, suffix):
-    namespace = os.stat("/proc/self/ns/net").st_ino
     os.makedirs(directory, exist_ok=True)
-    return os.path.join(directory, "pairbench-%d.%s" % (namespace, suffix))
+    return os.path.join(directory, "pairbench-%d.%s" % (network_namespace(), suffix))
 
 
 class HostLock:
