@@ -156,7 +156,7 @@ def _hosts_of_the_plan(hosts, stored):
 def _bottlenecks(bench, hosts, hostvars):
     hypervisors, uplinks = {}, {}
     for host in hosts:
-        variables = hostvars[host] if host in hostvars else {}
+        variables = hostvars[host] if host in hostvars else {}  # noqa: SIM401 - get() knows no default here
         if variables.get("pairbench_hypervisor"):
             hypervisors[host] = str(variables["pairbench_hypervisor"])
         named = variables.get("pairbench_bottlenecks") or []

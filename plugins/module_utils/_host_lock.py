@@ -134,7 +134,7 @@ class Claim:
             )
 
     def _opened(self):
-        handle = open(_path(self._directory, "claim"), "a+")
+        handle = open(_path(self._directory, "claim"), "a+")  # noqa: SIM115 - the caller closes it
         fcntl.flock(handle, fcntl.LOCK_EX)  # held for the few microseconds of a look or a change
         return handle
 

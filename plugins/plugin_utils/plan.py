@@ -253,7 +253,10 @@ def _rounds(
     if mode == "concurrent":
         wanted = levels or range(1, _most_at_once(pairs) + 1)
         return tuple(Round(tuple(members), level) for level, members in level_rounds(pairs, wanted))
-    uses = {pair: resources_of(pair, bottlenecks.hypervisors, bottlenecks.uplinks) for pair in pairs}
+
+    def uses(pair: Pair) -> Sequence[str]:
+        return resources_of(pair, bottlenecks.hypervisors, bottlenecks.uplinks)
+
     return tuple(Round(tuple(members)) for members in rounds_for(pairs, uses, bottlenecks.capacities))
 
 

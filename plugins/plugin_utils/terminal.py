@@ -12,7 +12,7 @@ from typing import Any
 from .model import Plan, Step
 from .plan import Remaining, cases_of, directed_pairs, run_count, widest_step
 from .planned_steps import PlannedSteps
-from .tables import JudgedRun, Row, SweepResults, load_results
+from .tables import TABLES, JudgedRun, Row, SweepResults, load_results, totals_of_levels
 
 WIDTH = 100
 MOST_CALLS = 4
@@ -36,7 +36,7 @@ HEADLINES = (
     ("syscalls_per_message_client", "calls per message, client"),
 )
 SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-GroupKey = tuple[str, str, str, str]
+GroupKey = tuple[str, str, str, str, int | None]
 
 
 def format_duration(seconds: float) -> str:
@@ -121,11 +121,13 @@ def render_sweep(sweep_dir: Path, results: SweepResults | None = None, summary: 
         summary = _summary_or_nothing(results)
     groups: dict[GroupKey, list[JudgedRun]] = defaultdict(list)
     for item in results.runs:
-        groups[item.run.benchmark, item.run.server, item.run.client, item.run.case].append(item)
+        run = item.run
+        groups[run.benchmark, run.server, run.client, run.case, run.level].append(item)
     lines = ["", "=" * WIDTH, f"Sweep {results.plan.sweep}, configuration {results.plan.configuration}"]
-    for key in sorted(groups)[:MOST_LINES]:
+    for key in sorted(groups, key=lambda key: (*key[:4], key[4] or 0))[:MOST_LINES]:
         lines += ["", *_group(key, groups[key], summary)]
     lines += _more(len(groups))
+    lines += _levels(results)
     lines += ["", *_outcome(results), *_files(sweep_dir)]
     return "\n".join(lines)
 
@@ -139,10 +141,15 @@ def _summary_or_nothing(results: SweepResults) -> Sequence[Row]:
 
 
 def _group(key: GroupKey, items: Sequence[JudgedRun], summary: Sequence[Row]) -> list[str]:
-    benchmark, server, client, case = key
+    benchmark, server, client, case, level = key
     valid = sum(item.judgement.status == "valid" for item in items)
-    lines = [f"{benchmark} {case}: {server} as server, {client} as client ({valid} of {len(items)} runs valid)"]
-    rows = {row["metric"]: row for row in summary if (row["benchmark"], row["server"], row["client"], row["case"]) == key}
+    at_once = "" if level is None else f", {level} pair{'s' if level != 1 else ''} at once"
+    lines = [f"{benchmark} {case}: {server} as server, {client} as client{at_once} ({valid} of {len(items)} runs valid)"]
+    rows = {
+        row["metric"]: row
+        for row in summary
+        if (row["benchmark"], row["server"], row["client"], row["case"], row["level"] or None) == key
+    }
     figures = [_figure_cells(rows[metric], label) for metric, label in HEADLINES if metric in rows]
     if figures:
         head = ("", "median", "95 % interval", "n", "verdict", "cost of tracing")
@@ -150,6 +157,24 @@ def _group(key: GroupKey, items: Sequence[JudgedRun], summary: Sequence[Row]) ->
     for side in ("server", "client"):
         lines += _calls(side, items)
     return lines
+
+
+def _levels(results: SweepResults) -> list[str]:
+    """How the total holds as pairs are added: medians over the blocks, untraced."""
+    totals: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for row in totals_of_levels(results) if results.plan.mode == "concurrent" else ():
+        if row["value"] is not None and not row["traced"]:
+            totals[row["case"], row["level"]].append(row["value"])
+    if not totals:
+        return []
+    lines = ["", "All pairs together, over the time in which all of them were transferring (median of blocks):"]
+    table = [("", "pairs", "total", "a pair", "n")]
+    for (case, level), values in sorted(totals.items()):
+        total = median(values)
+        table.append(
+            (case, str(level), format_value(total, "bit/s"), format_value(total / level, "bit/s"), str(len(values)))
+        )
+    return lines + [f"  {line}" for line in _aligned(table)]
 
 
 def _figure_cells(row: Row, label: str) -> tuple[str, ...]:
@@ -241,7 +266,7 @@ def _outcome(results: SweepResults) -> list[str]:
 
 
 def _files(sweep_dir: Path) -> list[str]:
-    tables = [name for name in ("runs", "samples", "syscalls", "hosts", "summary") if (sweep_dir / f"{name}.csv").exists()]
+    tables = [name for name in TABLES if (sweep_dir / f"{name}.csv").exists()]
     return [f"Files: {sweep_dir}/", "  " + "  ".join(f"{name}.csv" for name in tables) + "  records/"]
 
 
