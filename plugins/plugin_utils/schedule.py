@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from .edge_colouring import Edge, capped_colours, edge_colours, in_circle_order
+from .edge_colouring import Edge, capped_colours, edge_colours
 
 Pair = tuple[str, str]
 Uses = Callable[[Pair], Collection[str]]
@@ -131,11 +131,14 @@ def rounds_for(pairs: Sequence[Pair], uses: Uses, capacities: Mapping[str, int])
     problem = _numbered(pairs, uses, capacities)
     colours = edge_colours(problem.edges, problem.vertices)
     if _exceeds(problem, colours):
-        colours = _capped(problem, lower_bound(pairs, uses, capacities))
+        fewest = lower_bound(pairs, uses, capacities)
+        colours = capped_colours(
+            problem.edges, problem.vertices, problem.demands, problem.capacities, colours, fewest
+        )
     rounds: list[list[Pair]] = [[] for _ in range(max(colours, default=-1) + 1)]
     for pair, colour in zip(pairs, colours, strict=True):
         rounds[colour].append(pair)
-    return rounds
+    return [members for members in rounds if members]
 
 
 def check_rounds(
@@ -195,11 +198,6 @@ def _exceeds(problem: _Problem, colours: Sequence[int]) -> bool:
         for resource in demand:
             used[resource, colour] += 1
     return any(times > problem.capacities[resource] for (resource, _colour), times in used.items())
-
-
-def _capped(problem: _Problem, fewest: int) -> list[int]:
-    order = in_circle_order(problem.edges, problem.vertices)
-    return capped_colours(problem.edges, problem.vertices, problem.demands, problem.capacities, order, fewest)
 
 
 def _check_pairs(pairs: Sequence[Pair]) -> None:
