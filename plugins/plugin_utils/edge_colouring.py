@@ -7,8 +7,11 @@ seconds.
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 Edge = tuple[int, int]
 NO_COLOUR = -1
@@ -21,9 +24,8 @@ def edge_colours(edges: Sequence[Edge], vertices: int) -> list[int]:
     largest number of edges between the same two vertices (Vizing), n - 1 or n for the complete graph on an even or odd
     number n of vertices. Mostly D, because edges get a further colour only when no repair has helped.
     """
-    sides = _Sides(edges, vertices)
-    colouring = _Colouring(edges, vertices, _fewest(edges, vertices, sides.bipartite))
-    waiting = _in_order(edges, sides.turn if sides.bipartite else _circle_turn(vertices))
+    colouring = _Colouring(edges, vertices, _fewest(edges, vertices))
+    waiting = _in_order(edges, _turns(edges, vertices))
     while waiting:
         waiting = [edge for edge in waiting if not colouring.place(edge)]
         if waiting:
@@ -36,42 +38,51 @@ def capped_colours(
     vertices: int,
     demands: Sequence[Sequence[int]],
     capacities: Sequence[int],
-    order: Sequence[int],
+    uncapped: Sequence[int],
     fewest: int,
 ) -> list[int]:
     """A colour for each edge so that no vertex has one twice and resource r at most ``capacities[r]`` times.
 
-    ``demands`` names the resources of each edge. Edges take the lowest colour that is free for them, in ``order``; one
-    that finds none below ``fewest`` (a lower bound) moves another one away if that is enough to make room.
+    ``demands`` names the resources of each edge, ``uncapped`` is a colouring that knows nothing of them and ``fewest`` a
+    lower bound. The best of some heuristics: first fit in the order of the circle method, and ``uncapped`` with what is
+    too much moved elsewhere. Each moves an edge away where that spares a colour.
     """
-    filling = _Filling(edges, vertices, demands, capacities, fewest)
-    for edge in order:
-        filling.place(edge)
-    return filling.colours
+    problem = _Capped(edges, vertices, demands, capacities, fewest)
+    best = problem.fill(0)
+    for attempt in range(1, ATTEMPTS if len(edges) <= MANY_EDGES else 1):
+        if not problem.is_close(best):
+            best = min(best, problem.fill(attempt), key=max)
+    kept = None if problem.is_close(best) else problem.keep(uncapped)
+    return best if kept is None else min(best, kept, key=max)
 
 
-def in_circle_order(edges: Sequence[Edge], vertices: int) -> list[int]:
-    """Edge numbers in an order in which first fit finds the best colouring of a complete or complete bipartite graph.
-
-    These are the turns of the circle method, or the diagonals of the table that has one side as rows and the other as
-    columns. The second edge between two vertices comes after every first one.
-    """
-    sides = _Sides(edges, vertices)
-    return _in_order(edges, sides.turn if sides.bipartite else _circle_turn(vertices))
+ATTEMPTS, MANY_EDGES = 3, 50_000
+"""How many orders first fit is tried in, and the number of edges above which, for time, it is one."""
+MOVES = 400
+"""How many other edges are tried to make room for one."""
 
 
 def _in_order(edges: Sequence[Edge], turn: Callable[[int, int], int]) -> list[int]:
-    seen: Counter[int] = Counter()
+    """Edge numbers by the turn of each edge; the second edge between two vertices comes after every first one."""
+    vertices, span = 1 + max((max(edge) for edge in edges), default=0), len(edges) + 1
+    earlier: Counter[int] = Counter()
     keys = []
-    span = len(edges) + 1
-    vertices = 1 + max((max(edge) for edge in edges), default=0)
     for number, (first, second) in enumerate(edges):
         both = min(first, second) * vertices + max(first, second)
         # One integer a key: a hundred bytes less an edge than a tuple.
-        keys.append(((seen[both] * vertices + turn(first, second)) * span) + number)
-        seen[both] += 1
+        keys.append((earlier[both] * vertices + turn(first, second)) * span + number)
+        earlier[both] += 1
     keys.sort()
     return [key % span for key in keys]
+
+
+def _turns(edges: Sequence[Edge], vertices: int) -> Callable[[int, int], int]:
+    """The turn of an edge, such that first fit by turns is the best for a complete or complete bipartite graph.
+
+    That is the turn of the circle method, or the diagonal of the table with one side as rows, the other as columns.
+    """
+    sides = _Sides(edges, vertices)
+    return sides.turn if sides.bipartite else _circle_turn(vertices)
 
 
 def _circle_turn(vertices: int) -> Callable[[int, int], int]:
@@ -124,16 +135,13 @@ class _Sides:
         return (self._place[first] + self._place[second]) % self._longer[first]
 
 
-def _fewest(edges: Sequence[Edge], vertices: int, bipartite: bool) -> int:
-    """The largest degree, or what follows from a colour holding no more than half as many edges as there are vertices."""
+def _fewest(edges: Sequence[Edge], vertices: int) -> int:
+    """The largest degree, or what follows from a colour holding at most half as many edges as there are vertices."""
     degrees = [0] * vertices
     for first, second in edges:
         degrees[first] += 1
         degrees[second] += 1
-    largest = max(degrees, default=0)
-    if bipartite or not edges:
-        return largest
-    return max(largest, -(-len(edges) // (sum(degree > 0 for degree in degrees) // 2)))
+    return max(max(degrees, default=0), -(-len(edges) // max(1, vertices // 2)))
 
 
 def _bits(mask: int) -> Iterator[int]:
@@ -279,48 +287,116 @@ class _Colouring:
             vertex, colour = parent, old
 
 
-class _Filling:
-    """First fit under capacities, with one move of another edge where that makes room."""
+@dataclass(frozen=True)
+class _Capped:
+    """A colouring problem with capacities, and heuristics for it."""
 
-    def __init__(
-        self,
-        edges: Sequence[Edge],
-        vertices: int,
-        demands: Sequence[Sequence[int]],
-        capacities: Sequence[int],
-        fewest: int,
-    ) -> None:
-        self.colours = [NO_COLOUR] * len(edges)
-        self._edges = edges
-        self._demands = demands
-        self._capacities = capacities
-        self._fewest = fewest
-        self._busy = [0] * vertices
-        self._full = [0] * len(capacities)
-        self._used: list[list[int]] = [[] for _ in capacities]
+    edges: Sequence[Edge]
+    vertices: int
+    demands: Sequence[Sequence[int]]
+    capacities: Sequence[int]
+    fewest: int
+
+    def is_close(self, colours: Sequence[int]) -> bool:
+        """Whether there is less than one colour in a hundred to gain."""
+        return max(colours) + 1 <= self.fewest + self.fewest // 100
+
+    def keep(self, uncapped: Sequence[int]) -> list[int] | None:
+        """Good where resources bind in few places; ``None`` where they bind for more than a tenth of the edges."""
+        filling = _Filling(self)
+        left = [edge for edge, colour in enumerate(uncapped) if not filling.place_at(edge, colour)]
+        if 10 * len(left) > len(self.edges):
+            return None
+        for edge in left:
+            filling.place(edge)
+        return filling.colours
+
+    def fill(self, seed: int) -> list[int]:
+        """Good where resources bind everywhere.
+
+        Vertices are numbered anew at random: hosts of one machine mostly follow one another, and a turn of the circle
+        would ask much of a few machines and nothing of the others.
+        """
+        draw = random.Random(seed).random
+        number = sorted(range(self.vertices), key=lambda _vertex: draw())
+        edges = [(number[first], number[second]) for first, second in self.edges]
+        filling = _Filling(self)
+        for edge in _in_order(edges, _turns(edges, self.vertices)):
+            filling.place(edge)
+        return filling.colours
+
+
+class _Filling:
+    """First fit under capacities, with a move of another edge where that makes room."""
+
+    def __init__(self, problem: _Capped) -> None:
+        vertices = problem.vertices
+        self.colours = [NO_COLOUR] * len(problem.edges)
+        # What an edge uses, its vertices among it: they are resources that bear one edge.
+        self._uses = [
+            (*edge, *(vertices + name for name in demand))
+            for edge, demand in zip(problem.edges, problem.demands, strict=True)
+        ]
+        self._capacities = [1] * vertices + list(problem.capacities)
+        self._full = [0] * len(self._capacities)
+        self._users: list[dict[int, list[int]]] = [{} for _ in self._capacities]
+        # The colours that may be used without a thought: there can be no fewer of them.
+        self._open = (1 << problem.fewest) - 1
+
+    def place_at(self, edge: int, colour: int) -> bool:
+        """Give an edge this colour; whether there was room."""
+        if self._taken(edge) >> colour & 1:
+            return False
+        self._set(edge, colour)
+        return True
 
     def place(self, edge: int) -> None:
-        """Colour an edge."""
+        """Colour an edge; with a further colour only where no move of another edge makes room."""
         taken = self._taken(edge)
-        colour = _lowest(~taken)
-        self._set(edge, colour)
+        if taken & self._open == self._open:
+            if self._make_room(edge):
+                return
+            self._open = self._open << 1 | 1
+        self._set(edge, _lowest(~taken))
 
     def _taken(self, edge: int) -> int:
-        first, second = self._edges[edge]
-        taken = self._busy[first] | self._busy[second]
-        for resource in self._demands[edge]:
-            taken |= self._full[resource]
+        taken = 0
+        for name in self._uses[edge]:
+            taken |= self._full[name]
         return taken
+
+    def _make_room(self, edge: int) -> bool:
+        """Find a colour that one thing alone refuses, and move an edge away that uses it there."""
+        once = twice = 0
+        for name in self._uses[edge]:
+            twice |= once & self._full[name]
+            once |= self._full[name]
+        for colour, other in islice(self._refusing(edge, once & ~twice & self._open), MOVES):
+            free = ~self._taken(other) & self._open
+            if free:
+                self._clear(other)
+                self._set(other, _lowest(free))
+                self._set(edge, colour)
+                return True
+        return False
+
+    def _refusing(self, edge: int, colours: int) -> Iterator[tuple[int, int]]:
+        """The edges that use, with one of these colours, what the edge needs; with the colour."""
+        for name in self._uses[edge]:
+            for colour in _bits(colours & self._full[name]):
+                for other in self._users[name][colour]:
+                    yield colour, other
 
     def _set(self, edge: int, colour: int) -> None:
         self.colours[edge] = colour
-        bit = 1 << colour
-        for vertex in self._edges[edge]:
-            self._busy[vertex] |= bit
-        for resource in self._demands[edge]:
-            used = self._used[resource]
-            if colour >= len(used):
-                used.extend([0] * (colour + 1 - len(used)))
-            used[colour] += 1
-            if used[colour] >= self._capacities[resource]:
-                self._full[resource] |= bit
+        for name in self._uses[edge]:
+            users = self._users[name].setdefault(colour, [])
+            users.append(edge)
+            if len(users) == self._capacities[name]:
+                self._full[name] |= 1 << colour
+
+    def _clear(self, edge: int) -> None:
+        colour = self.colours[edge]
+        for name in self._uses[edge]:
+            self._users[name][colour].remove(edge)
+            self._full[name] &= ~(1 << colour)

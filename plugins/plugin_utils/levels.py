@@ -24,6 +24,7 @@ from typing import Any
 from .gate import judge
 from .model import Judgement
 from .parsers.iperf3_json import load
+from .record_view import number_of
 
 Record = Mapping[str, Any]
 Span = tuple[float, float]
@@ -118,7 +119,8 @@ def level_rows(
     """One row with `LEVEL_COLUMNS` for each step of concurrent iperf3 runs, in the order of block, level and case.
 
     A record belongs to a level when ``run.level`` is a whole number. ``pairs`` is how many runs there are records of;
-    the total and the overlap are ``None`` when that is not the level, or when `total_throughput` gives none.
+    the total and the overlap are ``None`` when that is not the level, or when `total_throughput` gives none. ``traced``
+    is what was done, not what was planned.
     """
     groups: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
@@ -134,12 +136,19 @@ def _row(key: tuple[Any, ...], step: Sequence[Record], judgement_of: Callable[[R
     total = total_throughput(step, judgement_of) if complete else None
     *shared, _round = key
     return dict(zip(LEVEL_COLUMNS, shared, strict=False)) | {
+        "traced": _was_traced(step),
         "pairs": len(step),
         "overlap_seconds": None if total is None else total.overlap_seconds,
         "metric": METRIC,
         "unit": UNIT,
         "value": None if total is None else total.bits_per_second,
     }
+
+
+def _was_traced(step: Sequence[Record]) -> bool:
+    """Whether anything was really traced; as planned where nothing came back that could tell (`tables.was_traced`)."""
+    ends = [end for record in step for side in ("server", "client") if (end := record.get(side))]
+    return any(end.get("trace") for end in ends) if ends else bool(step[0]["run"]["traced"])
 
 
 def _steps(records: Sequence[Record]) -> list[list[Record]]:
@@ -195,7 +204,7 @@ def _intervals(document: Mapping[str, Any]) -> tuple[float, tuple[Interval, ...]
         whole = both.get("sum")
         if not isinstance(whole, Mapping) or "sum_bidir_reverse" in both or whole.get("sender") is True:
             return 0.0, ()
-        start, end, received = (_number(whole.get(name)) for name in ("start", "end", "bytes"))
+        start, end, received = (number_of(whole, name) for name in ("start", "end", "bytes"))
         if start is None or end is None or received is None or end < start:
             return 0.0, ()
         if whole.get("omitted"):
@@ -212,8 +221,8 @@ def _connected(document: Mapping[str, Any]) -> float:
     stamp = start.get("timestamp") if isinstance(start, Mapping) else None
     if not isinstance(stamp, Mapping):
         return 0.0
-    milliseconds = _number(stamp.get("timemillisecs"))
-    return _number(stamp.get("timesecs")) or 0.0 if milliseconds is None else milliseconds / 1000
+    milliseconds = number_of(stamp, "timemillisecs")
+    return (number_of(stamp, "timesecs") or 0.0) if milliseconds is None else milliseconds / 1000
 
 
 def _moment(value: Any) -> float | None:
@@ -224,7 +233,3 @@ def _moment(value: Any) -> float | None:
     except ValueError:
         return None
     return moment.timestamp() if moment.tzinfo is not None else None
-
-
-def _number(value: Any) -> float | None:
-    return None if isinstance(value, bool) or not isinstance(value, (int, float)) else float(value)

@@ -251,7 +251,7 @@ def test_clocks_that_disagree_shorten_the_window() -> None:
         st.tuples(st.floats(0, 3), st.lists(st.floats(0, 1000), min_size=4, max_size=8)), min_size=1, max_size=5
     )
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 def test_a_total_lies_between_the_sums_of_lowest_and_highest_rates(runs: list[tuple[float, list[float]]]) -> None:
     transfers = [
         Transfer(begin, begin + 0.01, tuple(Interval(second, second + 1, rate) for second, rate in enumerate(rates)))
@@ -291,6 +291,15 @@ def test_a_row_for_every_step() -> None:
     assert {(row["metric"], row["unit"]) for row in rows} == {("throughput_received_total", "bit/s")}
     assert all(row["overlap_seconds"] == pytest.approx(2.9) for row in rows)
     assert level_rows(list(reversed(records))) == rows
+
+
+def test_a_step_that_no_host_could_trace_is_untraced() -> None:
+    records = step("a b", traced=True)
+    assert [row["traced"] for row in level_rows(records)] == [False]
+    records[0]["client"]["trace"] = load("iperf3_tcp")["client"]["trace"]
+    assert [row["traced"] for row in level_rows(records)] == [True]
+    records[0] |= {"server": None, "client": None}
+    assert [(row["traced"], row["value"]) for row in level_rows(records)] == [(True, None)]
 
 
 def test_runs_outside_concurrent_mode_give_no_rows() -> None:
