@@ -112,11 +112,10 @@ def small_results(bench: Bench) -> Iterator[Path]:
 def test_a_full_disk_on_the_controller_stops_the_sweep_and_loses_nothing(bench: Bench, small_results: Path) -> None:
     process = bench.start("--forks", "8")
     await_records(bench, 2)
-    with (small_results / "filler").open("wb") as filler:
+    with (small_results / "filler").open("wb", buffering=0) as filler:
         try:
             while True:
                 filler.write(b"x" * 4096)
-                filler.flush()
         except OSError:
             pass
     output, _errors = process.communicate(timeout=200)
