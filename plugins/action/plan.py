@@ -4,21 +4,26 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+from ansible_collections.pairbench.lab.plugins.plugin_utils.host_settings import CPUS, require_cpus
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import (
+    Bottlenecks,
     PlanError,
-    estimated_seconds,
+    Selection,
     make_plan,
-    remaining,
+    what_remains,
+    widest_step,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_or_create, store_plan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.records import completed
-from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import ports_to_watch, step_tasks
+from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_or_create, store_plan, stored_hosts
+from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import longest_run_seconds, ports_to_watch
 from ansible_collections.pairbench.lab.plugins.plugin_utils.settings import settings_from
+from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import completed
+from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep_lock import held_by
 from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import render_plan
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -44,51 +49,66 @@ class ActionModule(ActionBase):
         bench = self._role_values("bench", task_vars)
         tools = {name: self._role_values(name, task_vars) for name in ("iperf3", "sockperf")}
         tracer = self._role_values("bpftrace", task_vars)
-        settings = settings_from(bench, tools, tracer["bpftrace_mode"])
         hosts = _addresses(task_vars)
         sweep_dir = Path(bench["pairbench_results"]).absolute() / bench["pairbench_sweep"]
+        planned, only = _hosts_of_the_plan(hosts, stored_hosts(sweep_dir))
+        bottlenecks = _bottlenecks(bench, planned, task_vars["hostvars"])
+        cpus = {host: task_vars["hostvars"][host].get(CPUS) for host in planned if host in task_vars["hostvars"]}
+        settings = settings_from(bench, tools, tracer["bpftrace_mode"], bottlenecks, cpus)
+        selection = _selection(bench, planned, task_vars["groups"])
 
         def create(seed, blocks):
             return make_plan(
                 sweep=bench["pairbench_sweep"],
                 configuration=bench["pairbench_configuration"],
-                hosts=hosts,
+                hosts=planned,
                 cases=settings.cases,
                 directions=settings.directions,
                 blocks=blocks,
                 seed=seed,
                 mode=bench["pairbench_mode"],
                 trace=bench["pairbench_trace"],
-                pairs=[tuple(pair) for pair in bench["pairbench_pairs"]] or None,
+                selection=selection,
+                bottlenecks=bottlenecks,
+                levels=bench["pairbench_levels"],
                 settings=settings.identity,
             )
 
         plan, created = load_or_create(
-            sweep_dir,
-            create,
-            blocks=bench["pairbench_blocks"],
-            seed=bench["pairbench_seed"],
+            sweep_dir, create, blocks=bench["pairbench_blocks"], seed=bench["pairbench_seed"]
         )
+        require_cpus(plan)
         _require_forks(plan, task_vars["ansible_forks"])
-        if created and not self._task.check_mode:
-            store_plan(sweep_dir, plan)
-        steps = remaining(plan, completed(sweep_dir))
+        if not self._task.check_mode:
+            _wait_until_free(sweep_dir, bench["pairbench_wait_seconds"], self._display)
+            if created:
+                store_plan(sweep_dir, plan)
+        left = what_remains(plan, completed(sweep_dir), only)
         if self._task.check_mode:
-            self._display.display(render_plan(plan, steps))
+            self._display.display(render_plan(plan, left))
+        longest = longest_run_seconds(settings.cases, bench["pairbench_ready_seconds"])
         return {
             "changed": created,
             "sweep": plan.sweep,
+            "uid": plan.uid,
             "sweep_dir": str(sweep_dir),
-            "hosts": _hosts_of(plan, steps),
-            "benchmarks": sorted({step.benchmark for step in steps}),
+            "hosts": {host: address for host, address in hosts.items() if host in left.hosts},
+            "only": sorted(only) if only is not None else None,
+            "benchmarks": sorted(left.benchmarks),
             "trace": bench["pairbench_trace"],
             "trace_mode": settings.trace_mode,
             "trace_required": tracer["bpftrace_required"],
             "control_port": bench["pairbench_control_port"],
             "rendezvous_seconds": bench["pairbench_rendezvous_seconds"],
-            "ports": ports_to_watch(steps, settings.ports, bench["pairbench_control_port"]),
-            "estimated_seconds": estimated_seconds(steps),
-            "steps": step_tasks(plan, steps, settings.ports, bench["pairbench_ready_seconds"]),
+            "ready_seconds": bench["pairbench_ready_seconds"],
+            "wait_seconds": bench["pairbench_wait_seconds"],
+            "longest_run_seconds": longest,
+            "lease_seconds": _lease_seconds(plan, longest),
+            "spool": bench["pairbench_spool"],
+            "tool_ports": dict(settings.ports),
+            "ports": ports_to_watch(settings.cases, settings.ports, bench["pairbench_control_port"]),
+            "estimated_seconds": left.seconds,
+            "runs": left.runs,
         }
 
     def _role_values(self, role, task_vars):
@@ -126,15 +146,77 @@ def _addresses(task_vars):
     return hosts
 
 
+def _hosts_of_the_plan(hosts, stored):
+    """The hosts to plan over, and the hosts to which this pass is limited (None: to no less than the plan).
+
+    With fewer hosts than the stored plan has (``--limit``), the plan stays and only their pairs are measured.
+    """
+    if len(hosts) < len(stored) and all(stored.get(host) == address for host, address in hosts.items()):
+        return stored, frozenset(hosts)
+    return hosts, None
+
+
+def _bottlenecks(bench, hosts, hostvars):
+    hypervisors, uplinks = {}, {}
+    for host in hosts:
+        variables = hostvars[host] if host in hostvars else {}  # noqa: SIM401 - get() knows no default here
+        if variables.get("pairbench_hypervisor"):
+            hypervisors[host] = str(variables["pairbench_hypervisor"])
+        named = variables.get("pairbench_bottlenecks") or []
+        if isinstance(named, str):
+            named = [named]
+        if named:
+            uplinks[host] = [str(name) for name in named]
+    return Bottlenecks(hypervisors, uplinks, bench["pairbench_capacities"])
+
+
+def _selection(bench, hosts, groups):
+    """Pairs and groups as the inventory has them, without the hosts that --limit leaves out."""
+    declared = [tuple(pair) for pair in bench["pairbench_pairs"] if len(pair) == 2]
+    strangers = sorted({host for pair in declared for host in pair} - set(groups["all"]))
+    if strangers:
+        raise PlanError(
+            f"pairbench_pairs names {', '.join(strangers)}: a pair is two different hosts of the play, and the "
+            "inventory has no such host"
+        )
+    against = []
+    for names in bench["pairbench_groups"]:
+        unknown = [name for name in names if name not in groups]
+        if unknown:
+            raise PlanError(f"pairbench_groups names {', '.join(unknown)}: the inventory has no such group")
+        if len(names) == 2:
+            against.append(tuple(tuple(host for host in groups[name] if host in hosts) for name in names))
+    kept = tuple(pair for pair in declared if set(pair) <= set(hosts))
+    if declared and not kept:
+        raise PlanError("none of pairbench_pairs has both of its hosts in the play: check --limit")
+    return Selection(kept, tuple(against), bench["pairbench_sample"])
+
+
+def _wait_until_free(sweep_dir, wait_seconds, display):
+    """Wait for another controller of this sweep. The callback takes the lock itself, in the main process."""
+    deadline = time.monotonic() + wait_seconds
+    holder = held_by(sweep_dir)
+    if holder and wait_seconds:
+        display.display(f"The sweep is held by {holder}; waiting for up to {wait_seconds} s")
+    while holder and time.monotonic() < deadline:
+        time.sleep(0.5)
+        holder = held_by(sweep_dir)
+    if holder:
+        raise PlanError(
+            f"The sweep in {sweep_dir} is held by {holder}. Let that one end, choose another name with "
+            "-e pairbench_sweep=NAME, or wait for it with -e pairbench_wait_seconds=SECONDS"
+        )
+
+
+def _lease_seconds(plan, longest_run_seconds):
+    """How long a host stays claimed without a sign of life: longer than any step, or installing tools, takes."""
+    return max(300.0, 2 * plan.steps.longest_seconds + 2 * longest_run_seconds)
+
+
 def _require_forks(plan, forks):
-    needed = max((2 * len(step.sessions) for step in plan.steps), default=0)
+    needed = 2 * widest_step(plan)
     if forks < needed:
         raise PlanError(
             f"forks is {forks}, but a round has {needed // 2} pairs whose {needed} ends must run at the same time: "
             f"use --forks {needed} (or forks = {needed} in ansible.cfg)"
         )
-
-
-def _hosts_of(plan, steps):
-    names = {name for step in steps for session in step.sessions for name in (session.server, session.client)}
-    return {host: address for host, address in plan.hosts.items() if host in names}

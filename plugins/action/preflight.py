@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.pairbench.lab.plugins.plugin_utils import live_pass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import cases_of, directed_pairs
 from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import version_problems
-from ansible_collections.pairbench.lab.plugins.plugin_utils.steps import remaining_steps
 
 
 class ActionModule(ActionBase):
@@ -18,14 +19,13 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         plan = task_vars["_bench_plan"]
-        probes = {
-            host: task_vars["hostvars"][host].get("_bench_probe", {}) for host in task_vars["ansible_play_hosts_all"]
-        }
+        probes = _probes(task_vars, plan["hosts"])
         problems, untraced = [], []
         versions = {}
+        if len(probes) < 2:
+            away = sorted(set(plan["hosts"]) - set(probes))
+            problems.append(f"fewer than two hosts answered; these did not: {', '.join(away)}")
         for host, probe in probes.items():
-            if host not in plan["hosts"]:
-                continue
             problems += [f"{host}: {problem}" for problem in probe.get("problems", ())]
             tools = probe.get("tools", {})
             versions[host] = {name: (tool or {}).get("version", "") for name, tool in tools.items()}
@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
             tracer = probe.get("tracer", {})
             if plan["trace"] and not tracer.get("available"):
                 untraced.append(f"{host}: {tracer.get('reason', 'the host did not answer')}")
-        problems += version_problems(remaining_steps(plan["sweep_dir"]), versions)
+        problems += _version_problems(versions)
         result.update(changed=False, untraced=untraced)
         if untraced and plan["trace_required"]:
             problems += [f"{sentence} (bpftrace_required is true)" for sentence in untraced]
@@ -46,3 +46,16 @@ class ActionModule(ActionBase):
         for sentence in untraced:
             self._display.warning(f"{sentence}. Its runs go on untraced: no system calls, no cost of tracing.")
         return result
+
+
+def _probes(task_vars, hosts):
+    """What the hosts said of themselves; those that were not reached are not among them."""
+    found = {host: task_vars["hostvars"][host].get("_bench_probe") for host in hosts}
+    return {host: probe for host, probe in found.items() if probe}
+
+
+def _version_problems(versions):
+    """Of the pairs whose two hosts take part in this pass."""
+    plan = live_pass.current().plan
+    pairs = [item for item in sorted(directed_pairs(plan)) if item[1] in versions and item[2] in versions]
+    return version_problems(pairs, cases_of(plan), versions)

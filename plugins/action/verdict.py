@@ -15,7 +15,8 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        verdict = verdict_of(self._task.args["sweep_dir"])
+        only = self._task.args.get("only")
+        verdict = verdict_of(self._task.args["sweep_dir"], None if only is None else frozenset(only))
         result.update(
             changed=False,
             failed=not verdict.complete,

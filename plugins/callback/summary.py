@@ -21,20 +21,30 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible.plugins.callback import CallbackBase
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import remaining
+from ansible_collections.pairbench.lab.plugins.plugin_utils import live_pass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.collect import Kept, records_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.files import StorageError
+from ansible_collections.pairbench.lab.plugins.plugin_utils.gate import judge
+from ansible_collections.pairbench.lab.plugins.plugin_utils.live_pass import LivePass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import what_remains
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.progress import Progress
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records import (
     RecordAssembler,
-    completed,
+    last_attempt,
+    read_record,
+    record_path,
     write_host,
     write_record,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables import write_tables
+from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import session_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import completed, note_status
+from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep_lock import SweepHeld, SweepLock, identity
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables import load_results, write_tables
 from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import render_sweep
 
 CALLBACK_MARK = "PAIRBENCH_SUMMARY_CALLBACK_PID"
-PLAN, PROBE, SESSION = "pairbench.lab.plan", "pairbench.lab.probe", "pairbench.lab.session"
+PLAN, PROBE, CLAIM, STEP = (f"pairbench.lab.{name}" for name in ("plan", "probe", "claim", "step"))
 
 
 class CallbackModule(CallbackBase):
@@ -49,86 +59,192 @@ class CallbackModule(CallbackBase):
         super().__init__(*args, **kwargs)
         os.environ[CALLBACK_MARK] = str(os.getpid())
         self._owner = os.getpid()
-        self._sweep_dir = None
+        self._live = None
+        self._lock = None
         self._assembler = None
         self._progress = None
-        self._step = None
+        self._kept = []
         self._finished = False
         atexit.register(self._finish)
 
     # What Ansible tells us
 
     def v2_playbook_on_task_start(self, task, is_conditional):
+        if self._live is None:
+            return
         self._flush()
-        if task.action == SESSION:
-            self._step = task.get_vars().get("_bench_step")
-            self._progress.start(time.monotonic())
+        if task.action == STEP:
+            self._begin_step(task.get_vars()["_bench_step"]["index"])
 
     def v2_runner_on_ok(self, result):
-        self._take(result, None)
+        self._take(result)
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
-        self._take(result, {"reason": "module_failed", "detail": str(result._result.get("msg", "no message"))})
+        if result._task.action == PROBE and self._live is not None:
+            self._live.lose(result._host.get_name(), "the host could not be looked at")
 
     def v2_runner_on_unreachable(self, result):
-        self._take(result, {"reason": "unreachable", "detail": str(result._result.get("msg", "no message"))})
+        if self._live is not None:
+            self._lose(result._host.get_name(), str(result._result.get("msg", "no message")), result._task.action)
 
     def v2_playbook_on_stats(self, stats):
         self._finish()
 
     # What we make of it
 
-    def _take(self, result, error):
+    def _take(self, result):
         action, values = result._task.action, result._result
-        if action == PLAN and error is None and not values.get("skipped") and not result._task.check_mode:
-            self._begin(values)
-        elif self._sweep_dir is None:
+        if values.get("skipped") or result._task.check_mode:
             return
-        elif action == PROBE and error is None:
-            write_host(self._sweep_dir, result._host.get_name(), _host_facts(values))
-        elif action == SESSION and not values.get("skipped"):
-            self._take_session(result._host.get_name(), values, error)
+        host = result._host.get_name()
+        if action == PLAN:
+            self._begin(values)
+        elif self._live is None:
+            return
+        elif action == PROBE:
+            self._live.prepared.add(host)
+            self._store(write_host, self._live.sweep_dir, host, _host_facts(values))
+        elif action == CLAIM:
+            self._forget(host, values)
+            self._kept += [Kept.from_module(host, entry) for entry in values.get("spooled", ())]
+        elif action == STEP:
+            self._take_session(host, values)
 
     def _begin(self, values):
-        self._sweep_dir = Path(values["sweep_dir"])
-        plan = load_plan(self._sweep_dir)
-        self._assembler = RecordAssembler(plan)
-        self._progress = Progress(plan, remaining(plan, completed(self._sweep_dir)))
-        self._display.display(self._progress.opening(str(self._sweep_dir)))
-
-    def _take_session(self, host, values, error):
-        if error is not None or "ends" not in values:
-            error = error or {"reason": "module_failed", "detail": "the module returned no ends"}
-            if self._step and host in self._step["hosts"]:
-                end = self._step["hosts"][host]
-                for run in end["runs"]:
-                    self._write(self._assembler.add_error(run["run_id"], end["role"], error))
+        sweep_dir = Path(values["sweep_dir"])
+        plan = load_plan(sweep_dir)
+        only = values.get("only")
+        self._live = LivePass(
+            plan, sweep_dir, completed(sweep_dir), None if only is None else frozenset(only), identity()
+        )
+        live_pass.begin(self._live)
+        self._lock = SweepLock(sweep_dir)
+        try:
+            self._lock.acquire()
+        except (SweepHeld, OSError) as error:
+            self._live.refusal = f"{error}"
+            self._finished = True  # what is there belongs to the other controller
             return
+        self._assembler = RecordAssembler(plan)
+        self._progress = Progress(plan, what_remains(plan, self._live.done, self._live.only))
+        self._display.display(self._progress.opening(str(sweep_dir)))
+
+    def _begin_step(self, index):
+        step = self._live.begin_step(index)
+        if step is not None:
+            self._assembler.expect(run for session in step.sessions for run in session.runs)
+            self._progress.begin_step(step, time.monotonic())
+
+    def _take_session(self, host, values):
+        self._forget(host, values)
+        if values.get("spool_problem"):
+            self._display.warning(f"{host}: {values['spool_problem']}")
+        session = session_of(self._live.step, host)
+        if values.get("error"):
+            self._fail_end(host, values["error"])
+            return
+        problem = values.get("problem") or {}
+        if values.get("met"):
+            self._live.met(session.server, session.client)
+        elif problem.get("reason") == "peer_lost":
+            self._note_lost(lambda: self._live.missed(session.server, session.client))
+        elif problem.get("reason") in ("host_rebooted", "disk_full"):
+            self._note_lost(lambda: self._live.lose(host, problem["detail"]))
         for run_id, end in values["ends"].items():
             self._write(self._assembler.add_end(run_id, values["role"], end))
 
+    def _lose(self, host, why, action):
+        self._note_lost(lambda: self._live.lose(host, why))
+        if action == STEP and self._live.step is not None:
+            self._fail_end(host, {"reason": "unreachable", "detail": why})
+
+    def _note_lost(self, change):
+        before = set(self._live.lost)
+        change()
+        for host in sorted(set(self._live.lost) - before):
+            self._display.warning(f"{host} fell away: {self._live.lost[host]}. Its sessions wait for the next block.")
+
+    def _fail_end(self, host, error):
+        session = session_of(self._live.step, host)
+        side = "server" if host == session.server else "client"
+        for run in session.runs:
+            self._write(self._assembler.add_error(run.run_id, side, error))
+
+    def _forget(self, host, values):
+        self._live.recorded.get(host, set()).difference_update(values.get("forgotten", ()))
+
     def _write(self, record):
-        if record is None:
-            return
+        """Store a complete record, judge it, and tell how far the sweep is."""
+        judgement = self._keep(record) if record is not None else None
+        if judgement is not None:
+            for line in self._progress.advance(record, judgement, time.monotonic()):
+                self._display.display(line)
+
+    def _keep(self, record):
+        """Store a record; its judgement, or None when it could not be written (then the hosts still have it)."""
+        live, run = self._live, record["run"]
         record["written_at"] = datetime.now(timezone.utc).isoformat()
-        write_record(self._sweep_dir, record)
-        for line in self._progress.advance(record, time.monotonic()):
-            self._display.display(line)
+        path = self._store(write_record, live.sweep_dir, record)
+        if path is None:
+            return None
+        record["attempt"] = last_attempt(live.sweep_dir, run["run_id"])
+        judgement = judge(record)
+        note_status(live.sweep_dir, path, record, judgement)
+        if judgement.status != "failed":
+            live.done.add(run["run_id"])
+        for side in ("server", "client"):
+            if record[side] is not None:
+                name = f"{run['run_id']}.{record[side]['execution']}.{side}.json"
+                live.note_recorded(run[side], [name])
+        return judgement
+
+    def _store(self, write, *arguments):
+        """Write something; where that cannot be done no further session begins."""
+        try:
+            return write(*arguments)
+        except StorageError as error:
+            if not self._live.refusal:
+                self._display.error(f"{error}. What was measured is kept on the hosts and will be collected.")
+            self._live.refusal = str(error)
+            return None
+
+    def _collect(self):
+        """Make records of what hosts kept of runs whose results never came back."""
+        kept, self._kept = self._kept, []
+        written = {item.run_id: self._latest(item.run_id) for item in kept}
+        count = 0
+        for record in records_of(self._live.plan, kept, self._live.done, written):
+            count += self._keep(record) is not None
+        if count:
+            runs = "1 run" if count == 1 else f"{count} runs"
+            self._display.display(f"Collected {runs} that ended while no controller was there")
+        if not self._live.refusal:
+            for item in kept:
+                self._live.note_recorded(item.host, [item.name])
+
+    def _latest(self, run_id):
+        attempt = last_attempt(self._live.sweep_dir, run_id)
+        return read_record(record_path(self._live.sweep_dir, run_id, attempt))[0] if attempt else None
 
     def _flush(self):
-        if self._assembler is not None and os.getpid() == self._owner:
-            for record in self._assembler.flush():
-                self._write(record)
+        if os.getpid() != self._owner or self._assembler is None:
+            return
+        for record in self._assembler.flush():
+            self._write(record)
+        if self._kept:
+            self._collect()
 
     def _finish(self):
         """Write the tables and the summary once, also when the play was interrupted."""
-        if self._finished or self._sweep_dir is None or os.getpid() != self._owner:
+        if self._finished or self._live is None or os.getpid() != self._owner:
             return
         self._finished = True
         self._flush()
-        for note in write_tables(self._sweep_dir):
+        results = load_results(self._live.sweep_dir)
+        for note in self._store(write_tables, self._live.sweep_dir, results) or ():
             self._display.warning(note)
-        self._display.display(render_sweep(self._sweep_dir))
+        self._display.display(render_sweep(self._live.sweep_dir, results))
+        self._lock.release()
 
 
 def _host_facts(values):

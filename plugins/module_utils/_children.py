@@ -34,7 +34,8 @@ class Wakeup:
 
     SIGINT, SIGTERM and SIGHUP raise ``Interrupted`` at the next wait, so that children are always cleaned up
     on the ordinary path; so does a reader of our standard output that has gone away, which is how the end of
-    a controller (Ctrl-C, kill, a cut SSH connection) reaches a module.
+    a controller (a kill, a cut SSH connection) reaches a module. While ``controller_needed`` is false, as during
+    a run that would be lost, it is only noted: it raises when the controller is needed again.
     """
 
     def __init__(self):
@@ -42,6 +43,8 @@ class Wakeup:
         for descriptor in (self.reader, self._writer):
             os.set_blocking(descriptor, False)
         self.interrupted_by = None
+        self.controller_needed = True
+        self._controller_gone = False
         self._output = _pipe_or_none(1)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
@@ -54,6 +57,8 @@ class Wakeup:
     def check(self):
         if self.interrupted_by:
             raise Interrupted(self.interrupted_by)
+        if self._controller_gone and self.controller_needed:
+            raise Interrupted("the controller went away")
 
     def drain(self):
         try:
@@ -75,7 +80,8 @@ class Wakeup:
         if self.reader in ready:
             self.drain()
         if self._output in ready:
-            self.interrupted_by = self.interrupted_by or "the controller went away"
+            self._controller_gone = True
+            self._output = None  # it would be ready for ever
         self.check()
         return [item for item in descriptors if _number(item) in ready]
 

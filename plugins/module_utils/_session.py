@@ -10,13 +10,13 @@ port to watch and the way the server ends come from the controller. What happene
 
 from __future__ import annotations
 
-import fcntl
+import errno
+import hashlib
 import os
 import shutil
 import signal
 import tempfile
 import time
-from datetime import datetime, timezone
 
 from ansible_collections.pairbench.lab.plugins.module_utils import _host_settings, _rendezvous, _tracer
 from ansible_collections.pairbench.lab.plugins.module_utils._children import (
@@ -27,12 +27,15 @@ from ansible_collections.pairbench.lab.plugins.module_utils._children import (
     process_comm,
 )
 from ansible_collections.pairbench.lab.plugins.module_utils._figures import HostFigures
+from ansible_collections.pairbench.lab.plugins.module_utils._host_lock import Claim, HostBusy, HostLock, utc_now
 from ansible_collections.pairbench.lab.plugins.module_utils._ports import listening_inodes, socket_owners
+from ansible_collections.pairbench.lab.plugins.module_utils._spool import Spool
 
 LISTEN_POLL_SECONDS = 0.02
 PORT_FREE_SECONDS = 3.0
 SERVER_EXIT_SECONDS = 10.0
 MESSAGE_SLACK_SECONDS = 15.0
+SPACE_BYTES = 16 << 20  # an hour of iperf3's reports on 128 streams, or a trace, fits several times
 HARMLESS = "couldn't set RLIMIT_MEMLOCK"  # every old bpftrace says so on a new kernel
 
 
@@ -46,53 +49,16 @@ class RunProblem(Exception):
         self.end = None  # what there is of the END, where a process was started
 
 
-class HostBusy(Exception):
-    """Another session holds this host; the text says whose and since when."""
-
-
-class HostLock:
-    """At most one session on a host at a time.
-
-    The lock is the kernel's (flock), so a dead owner holds nothing. It is keyed by the network namespace: hosts
-    of a namespace lab share one file system.
-    """
-
-    def __init__(self, owner, directory="/run/lock"):
-        namespace = os.stat("/proc/self/ns/net").st_ino
-        self._path = os.path.join(directory, "pairbench-%d.lock" % namespace)
-        self._owner = owner
-        self._handle = None
-
-    def __enter__(self):
-        os.makedirs(os.path.dirname(self._path), exist_ok=True)
-        self._handle = open(self._path, "a+")
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._handle.seek(0)
-            holder = self._handle.read().strip() or "an unknown owner"
-            self._handle.close()
-            raise HostBusy("this host is held by %s" % holder) from None
-        self._handle.seek(0)
-        self._handle.truncate()
-        self._handle.write("%s (pid %d since %s)" % (self._owner, os.getpid(), utc_now()))
-        self._handle.flush()
-        return self
-
-    def __exit__(self, *unused):
-        self._handle.truncate(0)
-        self._handle.close()
-
-
-def utc_now():
-    """The time of day in UTC, ISO 8601, microseconds."""
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def execution_name(token):
+    """Tells the attempts of a run apart; both ends of one attempt have the same. The token stays a secret."""
+    return hashlib.sha256(token.encode()).hexdigest()[:16]
 
 
 def empty_end(spec, run, problem=None):
     """An END in which nothing has been measured yet."""
     return {
         "host": spec["host"],
+        "execution": execution_name(spec["token"]),
         "address": spec["address"],
         "port": run["port"],
         "arch": os.uname().machine,
@@ -117,6 +83,7 @@ class Execution:
     """The process of one run on one end, traced or not, and the END that it leaves."""
 
     def __init__(self, spec, run, directory):
+        _require_space(directory)
         self._run = run
         self.end = empty_end(spec, run)
         self._trace = None
@@ -218,6 +185,17 @@ class Execution:
             return ""
 
 
+def _require_space(directory):
+    """What the processes of a run write must not stop in the middle: it would be taken for what they had to say."""
+    room = os.statvfs(directory)
+    free = room.f_bavail * room.f_frsize
+    if free < SPACE_BYTES:
+        raise RunProblem(
+            "disk_full",
+            "%s has %d MiB free, a run needs %d: free some space there" % (directory, free >> 20, SPACE_BYTES >> 20),
+        )
+
+
 def _port_holder(run):
     inodes = listening_inodes(run["protocol"], run["port"])
     if not inodes:
@@ -299,6 +277,7 @@ def _serve_run(spec, run, channel, wakeup):
             channel.send(kind="ready", run_id=run["run_id"], problem=_problem(error))
             return error.end or empty_end(spec, run, _problem(error))
         try:
+            wakeup.controller_needed = False
             channel.send(kind="ready", run_id=run["run_id"], problem=None)
             done = channel.expect("done", run["run_id"], _message_deadline(run))
             execution.mark_measured()
@@ -314,6 +293,7 @@ def _serve_run(spec, run, channel, wakeup):
         except RunProblem as error:
             execution.end["problem"] = _problem(error)
         channel.send(kind="over", run_id=run["run_id"])
+        wakeup.controller_needed = True
         return execution.end
 
 
@@ -330,6 +310,7 @@ def _drive_run(spec, run, channel, wakeup):
             channel.expect("over", run["run_id"], _message_deadline(run))
             return empty_end(spec, run, _problem(error))
         try:
+            wakeup.controller_needed = False
             execution.start("client")
             deadline = time.monotonic() + run["limit_seconds"] + KILL_AFTER_SECONDS + MESSAGE_SLACK_SECONDS
             if not execution.child.wait(wakeup, deadline, [channel]):
@@ -340,6 +321,7 @@ def _drive_run(spec, run, channel, wakeup):
         # A client that was ended by its limit has not released the server.
         channel.send(kind="done", run_id=run["run_id"], measured=not execution.end["timed_out"])
         channel.expect("over", run["run_id"], _message_deadline(run))
+        wakeup.controller_needed = True
         return execution.end
 
 
@@ -362,14 +344,64 @@ def _open_channel(spec, wakeup):
         listener.close()
 
 
-def _execute(spec, wakeup, ends):
+class Outcome:
+    """What one end of a session leaves: an END for each run, and what went wrong with the session as a whole."""
+
+    def __init__(self, spec):
+        self._spec = spec
+        self._spool = Spool(spec["spool"], spec["sweep"], spec["host"]) if spec.get("spool") else None
+        self.ends = {}
+        self.kept = {}
+        self.met = False
+        self.problem = None
+        self.spool_problem = None
+        self.forgotten = self._spool.forget(spec.get("forget", [])) if self._spool else []
+
+    def add(self, run, end):
+        """A run is over: keep its END on this host until the controller has it."""
+        self.ends[run["run_id"]] = end
+        if self._spool is None:
+            return
+        try:
+            self.kept[run["run_id"]] = self._spool.keep(run["run_id"], end["execution"], self._spec["role"], end)
+        except OSError as error:
+            # The run has been measured and its END is on its way to the controller: only the second copy is missing.
+            self.spool_problem = "outputs could not be kept in %s: %s" % (self._spec["spool"], error)
+
+
+def _execute(spec, wakeup, outcome):
     one_run = _serve_run if spec["role"] == "server" else _drive_run
     channel = _open_channel(spec, wakeup)
+    outcome.met = True
     try:
         for run in spec["runs"]:
-            ends[run["run_id"]] = one_run(spec, run, channel, wakeup)
+            outcome.add(run, one_run(spec, run, channel, wakeup))
     finally:
         channel.close()
+
+
+def _require_same_boot(spec):
+    expected = spec.get("boot_id")
+    if not expected:
+        return
+    with open("/proc/sys/kernel/random/boot_id") as handle:
+        found = handle.read().strip()
+    if found != expected:
+        raise RunProblem(
+            "host_rebooted",
+            "the host has been restarted since it was looked at: what was said of it does not hold any more. "
+            "Run the same command again",
+        )
+
+
+def _claim(spec):
+    if spec.get("sweep"):
+        Claim(spec["sweep"], spec["owner"]).take(spec["lease_seconds"], time.monotonic())
+
+
+def _os_problem(error):
+    reason = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "host_error"
+    return {"reason": reason, "detail": "%s" % error}
 
 
 def run_session(spec, wakeup):
@@ -378,29 +410,30 @@ def run_session(spec, wakeup):
     ``spec``: ``role`` (server or client), ``host``, ``address``, ``peer_address``, ``control_port``, ``token``,
     ``rendezvous_seconds``, ``tool_version``, ``tracer`` (the self-test's result), ``trace_mode``, ``owner``, and
     ``runs``: a list of ``run_id``, ``argv``, ``protocol``, ``port``, ``stop`` (``exits`` or ``interrupt``),
-    ``traced``, ``limit_seconds``, ``ready_seconds``, and where they are asked for ``mtu`` and ``cpus``.
+    ``traced``, ``limit_seconds``, ``ready_seconds``, and where they are asked for ``mtu`` and ``cpus``. Where they are
+    given, ``sweep`` and ``lease_seconds`` claim the host, ``boot_id`` must be that of the host, ``spool`` is where
+    outputs are kept and ``forget`` what of it may go.
 
-    Returns (ends by run_id, problem or None). Every run has an END, with a problem where it did not take place.
+    Returns an Outcome. Every run has an END, with a problem where it did not take place.
     """
-    ends = {}
-    problem = None
+    outcome = Outcome(spec)
     try:
+        _require_same_boot(spec)
         with HostLock(spec["owner"]):
+            _claim(spec)
             _host_settings.restore_leftovers()
-            _execute(spec, wakeup, ends)
+            _execute(spec, wakeup, outcome)
     except HostBusy as error:
-        problem = {"reason": "host_busy", "detail": str(error)}
+        outcome.problem = {"reason": "host_busy", "detail": str(error)}
     except _rendezvous.PeerLost as error:
-        problem = {"reason": "peer_lost", "detail": str(error)}
+        outcome.problem = {"reason": "peer_lost", "detail": str(error)}
     except RunProblem as error:
-        problem = _problem(error)
+        outcome.problem = _problem(error)
     except Interrupted as error:
-        problem = {"reason": "interrupted", "detail": "the session was stopped: %s" % error}
+        outcome.problem = {"reason": "interrupted", "detail": "the session was stopped: %s" % error}
     except OSError as error:
-        problem = {"reason": "host_error", "detail": "%s" % error}
+        outcome.problem = _os_problem(error)
     for run in spec["runs"]:
-        if run["run_id"] not in ends:
-            ends[run["run_id"]] = empty_end(spec, run, problem)
-    return ends, problem
-
-
+        if run["run_id"] not in outcome.ends:
+            outcome.ends[run["run_id"]] = empty_end(spec, run, outcome.problem)
+    return outcome

@@ -50,6 +50,10 @@ fingerprint:
   description: Facts about the host, flat.
   type: dict
   returned: always
+boot_id:
+  description: Changes with every start of the host's kernel.
+  type: str
+  returned: always
 tools:
   description: Path, version and sha256 of each tool; null when it is not installed.
   type: dict
@@ -143,6 +147,7 @@ def main():
         changed=restored is not None,
         restored=restored,
         euid=os.geteuid(),
+        boot_id=_fingerprint.read_line("/proc/sys/kernel/random/boot_id"),
         fingerprint=_fingerprint.fingerprint(params["address"]),
         tools=tools,
         tracer=tracer,

@@ -59,6 +59,27 @@ options:
     type: str
     choices: [count, time]
     default: count
+  sweep:
+    description: Unique id of the sweep whose claim to this host is renewed; empty for none.
+    type: str
+    default: ''
+  lease_seconds:
+    description: How long the claim holds without being renewed.
+    type: float
+    default: 600
+  boot_id:
+    description: Boot id that the host had when it was probed; empty for any.
+    type: str
+    default: ''
+  spool:
+    description: Folder in which the outputs of each run are kept until they are in records; empty for none.
+    type: str
+    default: ''
+  forget:
+    description: Names in the spool that have become part of records.
+    type: list
+    elements: str
+    default: []
   runs:
     description: The runs in the order in which they are executed.
     type: list
@@ -110,6 +131,23 @@ ends:
   description: What this end left of each run, verbatim, by run_id (docs/data.md describes an END).
   type: dict
   returned: always
+met:
+  description: Whether the two ends met.
+  type: bool
+  returned: always
+kept:
+  description: Name in the spool of what was kept of each run, by run_id.
+  type: dict
+  returned: always
+forgotten:
+  description: Names that are not in the spool any more.
+  type: list
+  elements: str
+  returned: always
+spool_problem:
+  description: Why the outputs of a run could not be kept on the host.
+  type: str
+  returned: when it happened
 problem:
   description: Why the session ended early.
   type: dict
@@ -148,14 +186,28 @@ def main():
             "tool_version": {"type": "str", "default": ""},
             "tracer": {"type": "dict", "default": {}},
             "trace_mode": {"type": "str", "choices": ["count", "time"], "default": "count"},
+            "sweep": {"type": "str", "default": ""},
+            "lease_seconds": {"type": "float", "default": 600},
+            "boot_id": {"type": "str", "default": ""},
+            "spool": {"type": "str", "default": ""},
+            "forget": {"type": "list", "elements": "str", "default": []},
             "runs": {"type": "list", "elements": "dict", "required": True, "options": RUN_OPTIONS},
         },
         supports_check_mode=True,
     )
     if module.check_mode:
         module.exit_json(changed=True, role=module.params["role"], ends={}, problem=None)
-    ends, problem = run_session(module.params, Wakeup())
-    module.exit_json(changed=True, role=module.params["role"], ends=ends, problem=problem)
+    outcome = run_session(module.params, Wakeup())
+    module.exit_json(
+        changed=True,
+        role=module.params["role"],
+        ends=outcome.ends,
+        met=outcome.met,
+        kept=outcome.kept,
+        forgotten=outcome.forgotten,
+        spool_problem=outcome.spool_problem,
+        problem=outcome.problem,
+    )
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "peer_lost": "The other end went away, or did not answer within its limit.",
         "control_port": "The two ends could not open the connection on which they meet.",
         "host_busy": "Another sweep is measuring on the host.",
+        "host_rebooted": "The host was restarted after it had been looked at.",
+        "disk_full": "A host has too little room for the outputs of a run.",
         "host_error": "The operating system of a host refused something the run needs.",
         "mtu_not_set": "The MTU that the run asks for could not be set, did not stay, or could not be put back.",
         "cpus_not_set": "The benchmark could not be pinned to the CPUs that the host names.",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .model import Run, Step
-from .plan import CaseSpec, PlanError
+from .model import CaseSpec, Plan, Run
+from .plan import PlanError, cases_of, directed_pairs
 
+CPUS = "pairbench_cpus"
+"""The host variable, and the plan's setting that maps hosts to it."""
 MOST_CPUS = 8192
 CPU_RANGE = re.compile(r"(\d+)(?:-(\d+)(?::(\d+)/(\d+))?)?")
 
@@ -71,33 +73,40 @@ def host_cpus(values: Mapping[str, Any]) -> dict[str, str]:
     return cpus
 
 
-def require_cpus(steps: Iterable[Step], cpus: Mapping[str, str]) -> None:
-    """Raise PlanError when a host takes part in a pinned case and has no CPUs for it."""
-    cases: dict[str, str] = {}
-    for step in steps:
-        for session in step.sessions:
-            for run in session.runs:
-                if run.parameters.get("pin"):
-                    cases |= {host: run.case for host in (run.server, run.client) if host not in cpus}
-    if cases:
-        named = ", ".join(sorted(cases))
-        raise PlanError(
-            f"{named}: no pairbench_cpus, but the case {next(iter(cases.values()))} is pinned. Give each host the CPUs "
-            "of its benchmark in the inventory, like pairbench_cpus: 0-3, or leave pin out of the cases"
-        )
-
-
 def identity_of_cpus(cases: Mapping[str, Sequence[CaseSpec]], cpus: Mapping[str, str]) -> dict[str, Any]:
     """What must not change under one sweep name: the CPUs, where any case is pinned; otherwise nothing."""
     pinned = any(case.parameters.get("pin") for specs in cases.values() for case in specs)
-    return {"pairbench_cpus": dict(cpus)} if pinned else {}
+    return {CPUS: dict(cpus)} if pinned else {}
 
 
-def host_settings(run: Run, cpus: str) -> dict[str, Any]:
+def require_cpus(plan: Plan) -> None:
+    """Raise PlanError when a host takes part in a pinned case and has no CPUs for it."""
+    pinned = {
+        benchmark: case.name
+        for benchmark, cases in cases_of(plan).items()
+        for case in cases
+        if case.parameters.get("pin")
+    }
+    if not pinned:
+        return
+    cpus = plan.settings.get(CPUS, {})
+    missing: dict[str, str] = {}
+    for benchmark, *pair in directed_pairs(plan):
+        if benchmark in pinned:
+            missing |= {host: pinned[benchmark] for host in pair if host not in cpus}
+    if missing:
+        hosts = sorted(missing)
+        raise PlanError(
+            f"{', '.join(hosts)}: no pairbench_cpus, but the case {missing[hosts[0]]} is pinned. Give each host the "
+            "CPUs of its benchmark in the inventory, like pairbench_cpus: 0-3, or leave pin out of the cases"
+        )
+
+
+def host_settings(plan: Plan, run: Run, host: str) -> dict[str, Any]:
     """The part of a run's arguments that one end needs to set its host; empty when the case asks for nothing."""
     settings: dict[str, Any] = {}
     if run.parameters.get("mtu"):
         settings["mtu"] = run.parameters["mtu"]
     if run.parameters.get("pin"):
-        settings["cpus"] = cpus
+        settings["cpus"] = plan.settings[CPUS][host]
     return settings

@@ -6,7 +6,7 @@ measured is absent (no sample, ``None`` in a mapping, an empty cell in a table),
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -59,6 +59,16 @@ class Judgement:
 
 
 @dataclass(frozen=True)
+class CaseSpec:
+    """One case with its name and the wall seconds that one run of it is expected to take."""
+
+    benchmark: str
+    name: str
+    parameters: Mapping[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Run:
     """One case to be executed once on one pair: the unit of statistics."""
 
@@ -74,6 +84,8 @@ class Run:
     traced: bool
     seconds: float
     """Expected wall time of the run in seconds, start-up and shut-down included."""
+    level: int | None = None
+    """How many pairs are measured at once on purpose; None where the plan keeps pairs out of each other's way."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +118,12 @@ class Plan:
     blocks: int
     hosts: Mapping[str, str]
     """Inventory name to data-plane address."""
-    steps: tuple[Step, ...]
+    steps: Sequence[Step]
+    """In execution order. The steps of a planned sweep are made when they are asked for (``PlannedSteps``)."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What the plan was made from; a second plan under the same name must agree in it, blocks excepted."""
+    uid: str = ""
+    """Tells this sweep from others of the same name on the hosts under test."""
 
     @property
     def runs(self) -> tuple[Run, ...]:

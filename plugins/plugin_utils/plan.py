@@ -8,22 +8,21 @@ interleaved trials: Abedi and Brecht, ICPE 2017).
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
-import random
-import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .model import Plan, Run, Session, Step
-from .schedule import Pair, all_pairs, circle_rounds, greedy_rounds, isolated_rounds
+from .model import CaseSpec, Plan, Run, Step
+from .planned_steps import PlannedSteps, Round
+from .schedule import Pair, circle_rounds, isolated_rounds, level_rounds, resources_of, rounds_for
+from .selection import SelectionError, select_pairs
 
-MODES = ("rounds", "isolated")
+MODES = ("rounds", "isolated", "concurrent")
 DIRECTIONS = ("first_serves", "second_serves", "both")
 STEP_OVERHEAD_SECONDS = 1.5
 """What Ansible and the meeting of the two ends add to a step (measured with two hosts: 1 to 2)."""
-LONGEST_RUN_ID = 150
 
 
 class PlanError(ValueError):
@@ -31,13 +30,39 @@ class PlanError(ValueError):
 
 
 @dataclass(frozen=True)
-class CaseSpec:
-    """One case with its name and the wall seconds that one run of it is expected to take."""
+class Selection:
+    """Which pairs are measured: all of them where nothing is said, else declared ones or groups against groups."""
 
-    benchmark: str
-    name: str
-    parameters: Mapping[str, Any]
-    seconds: float
+    declared: tuple[Pair, ...] = ()
+    groups: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
+    """(servers, clients): every host of the first group with every host of the second."""
+    sample: int = 0
+    """How many of the pairs to draw with the seed; 0 takes all."""
+
+    @property
+    def is_mesh(self) -> bool:
+        """Whether every pair of hosts is measured."""
+        return not (self.declared or self.groups or self.sample)
+
+
+@dataclass(frozen=True)
+class Bottlenecks:
+    """What pairs share beside their hosts."""
+
+    hypervisors: Mapping[str, str]
+    """Host to the hypervisor that carries it."""
+    uplinks: Mapping[str, Sequence[str]]
+    """Host to the names of what its traffic crosses on its way out."""
+    capacities: Mapping[str, int]
+    """How many pairs may use a hypervisor or an uplink at once; 1 where nothing is said."""
+
+    @property
+    def none(self) -> bool:
+        """Whether pairs share nothing but hosts."""
+        return not (self.hypervisors or any(self.uplinks.values()))
+
+
+NO_BOTTLENECKS = Bottlenecks({}, {}, {})
 
 
 def make_plan(
@@ -51,46 +76,127 @@ def make_plan(
     seed: int,
     mode: str = "rounds",
     trace: bool = True,
-    pairs: Sequence[Pair] | None = None,
+    selection: Selection | None = None,
+    bottlenecks: Bottlenecks = NO_BOTTLENECKS,
+    levels: Sequence[int] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Plan a sweep. ``hosts`` maps inventory names, in inventory order, to data-plane addresses.
 
-    ``directions`` says for each benchmark which host of a pair is the server. ``pairs`` limits the plan to these
-    pairs; without it every pair of hosts is measured. Raises PlanError.
+    ``directions`` says for each benchmark which host of a pair is the server. ``levels`` are the numbers of pairs at
+    once in mode concurrent. Raises PlanError.
     """
-    _check(hosts, cases, directions, blocks, mode, pairs)
-    rounds = _rounds(list(hosts), mode, pairs)
-    steps: list[Step] = []
-    for block in range(1, blocks + 1):
-        steps += _block(block, random.Random(f"{seed}/{block}"), rounds, cases, directions, mode, trace)
-    plan = Plan(sweep, configuration, seed, mode, blocks, dict(hosts), tuple(steps), dict(settings or {}))
-    names = [run.run_id for run in plan.runs]
-    if len(set(names)) != len(names):
-        raise PlanError("two runs of the plan have the same name; give the cases different names")
-    return plan
+    _check(hosts, cases, directions, blocks, mode, levels)
+    try:
+        rounds = _rounds(list(hosts), mode, selection or Selection(), bottlenecks, levels, seed)
+    except SelectionError as error:
+        raise PlanError(str(error)) from error
+    _require_each_pair_once(rounds, directions)
+    named = {benchmark: tuple(specs) for benchmark, specs in cases.items()}
+    steps = PlannedSteps(seed, blocks, rounds, named, dict(directions), trace)
+    return Plan(sweep, configuration, seed, mode, blocks, dict(hosts), steps, dict(settings or {}))
 
 
-def remaining(plan: Plan, done: Container[str]) -> tuple[Step, ...]:
-    """The steps with only those runs whose ``run_id`` is not done; empty sessions and steps are left out."""
-    steps = []
-    for step in plan.steps:
-        sessions = []
-        for session in step.sessions:
-            runs = tuple(run for run in session.runs if run.run_id not in done)
-            if runs:
-                sessions.append(replace(session, runs=runs))
-        if sessions:
-            steps.append(replace(step, sessions=tuple(sessions)))
-    return tuple(steps)
+@dataclass(frozen=True)
+class Remaining:
+    """What is still to be done: positions in ``plan.steps``, and how much that is."""
+
+    indexes: Sequence[int]
+    runs: int
+    seconds: float
+    """Expected wall seconds."""
+    hosts: frozenset[str]
+    benchmarks: frozenset[str]
+
+
+def remaining(plan: Plan, done: Container[str], only: Container[str] | None = None) -> Iterator[tuple[int, Step]]:
+    """Position and rest of every step that has runs whose ``run_id`` is not done, in order.
+
+    ``only`` limits it to pairs of these hosts.
+    """
+    for index, step in enumerate(plan.steps):
+        left = step_rest(step, done, only)
+        if left is not None:
+            yield index, left
+
+
+def step_rest(step: Step, done: Container[str], only: Container[str] | None = None) -> Step | None:
+    """A step with only those runs that are not done; None when there are none."""
+    sessions = []
+    for session in step.sessions:
+        if only is not None and not (session.server in only and session.client in only):
+            continue
+        runs = tuple(run for run in session.runs if run.run_id not in done)
+        if runs:
+            sessions.append(replace(session, runs=runs))
+    return replace(step, sessions=tuple(sessions)) if sessions else None
+
+
+def what_remains(plan: Plan, done: Container[str] = (), only: Container[str] | None = None) -> Remaining:
+    """Count what is still to be done. A plan of which nothing is done is not gone through run by run."""
+    if not done and only is None and isinstance(plan.steps, PlannedSteps):
+        block = sum(STEP_OVERHEAD_SECONDS + seconds for seconds in plan.steps.durations())
+        return Remaining(
+            indexes=range(len(plan.steps)),
+            runs=plan.steps.run_count,
+            seconds=plan.blocks * block,
+            hosts=frozenset(host for item in plan.steps.rounds for pair in item.pairs for host in pair),
+            benchmarks=frozenset(plan.steps.cases),
+        )
+    left = list(remaining(plan, done, only))
+    sessions = [session for _index, step in left for session in step.sessions]
+    return Remaining(
+        indexes=[index for index, _step in left],
+        runs=sum(len(session.runs) for session in sessions),
+        seconds=sum(step_seconds(step) for _index, step in left),
+        hosts=frozenset(host for session in sessions for host in (session.server, session.client)),
+        benchmarks=frozenset(step.benchmark for _index, step in left),
+    )
+
+
+def directed_pairs(plan: Plan) -> set[tuple[str, str, str]]:
+    """(benchmark, server, client) of everything that is planned."""
+    if isinstance(plan.steps, PlannedSteps):
+        return set(plan.steps.directed_pairs())
+    return {(step.benchmark, session.server, session.client) for step in plan.steps for session in step.sessions}
+
+
+def cases_of(plan: Plan) -> dict[str, list[CaseSpec]]:
+    """The cases of every benchmark of the plan."""
+    if isinstance(plan.steps, PlannedSteps):
+        return {name: list(specs) for name, specs in plan.steps.cases.items()}
+    found: dict[str, dict[str, CaseSpec]] = {}
+    for run in planned_runs(plan):
+        spec = CaseSpec(run.benchmark, run.case, run.parameters, run.seconds)
+        found.setdefault(run.benchmark, {}).setdefault(run.case, spec)
+    return {name: list(specs.values()) for name, specs in found.items()}
+
+
+def step_seconds(step: Step) -> float:
+    """Expected wall seconds of a step: the longest session counts."""
+    return STEP_OVERHEAD_SECONDS + max(sum(run.seconds for run in session.runs) for session in step.sessions)
 
 
 def estimated_seconds(steps: Iterable[Step]) -> float:
-    """Expected wall seconds: in every step the longest session counts."""
-    return sum(
-        STEP_OVERHEAD_SECONDS + max(sum(run.seconds for run in session.runs) for session in step.sessions)
-        for step in steps
-    )
+    """Expected wall seconds of steps one after another."""
+    return sum(step_seconds(step) for step in steps)
+
+
+def run_count(plan: Plan) -> int:
+    """How many runs are planned."""
+    return plan.steps.run_count if isinstance(plan.steps, PlannedSteps) else len(plan.runs)
+
+
+def planned_runs(plan: Plan) -> Iterator[Run]:
+    """Every run in execution order, one at a time."""
+    return (run for step in plan.steps for session in step.sessions for run in session.runs)
+
+
+def widest_step(plan: Plan) -> int:
+    """The largest number of pairs that are measured at once."""
+    if isinstance(plan.steps, PlannedSteps):
+        return plan.steps.widest
+    return max((len(step.sessions) for step in plan.steps), default=0)
 
 
 def _check(
@@ -99,11 +205,28 @@ def _check(
     directions: Mapping[str, str],
     blocks: int,
     mode: str,
-    pairs: Sequence[Pair] | None,
+    levels: Sequence[int],
 ) -> None:
     if len(hosts) < 2:
         named = ", ".join(hosts) or "none"
         raise PlanError(f"fewer than two hosts to measure between ({named}): a pair needs two, check inventory and --limit")
+    _check_addresses(hosts)
+    if blocks < 1:
+        raise PlanError(f"pairbench_blocks is {blocks}; it must be at least 1")
+    if mode not in MODES:
+        raise PlanError(f"pairbench_mode is {mode!r}; it must be one of {', '.join(MODES)}")
+    if levels and mode != "concurrent":
+        raise PlanError(f"pairbench_levels is {list(levels)} and pairbench_mode is {mode}; levels need mode concurrent")
+    for benchmark, specs in cases.items():
+        if directions.get(benchmark) not in DIRECTIONS:
+            given = directions.get(benchmark)
+            raise PlanError(f"{benchmark}_direction is {given!r}; it must be one of {', '.join(DIRECTIONS)}")
+        doubled = [name for name, count in Counter(spec.name for spec in specs).items() if count > 1]
+        if doubled:
+            raise PlanError(f"two runs of the plan have the same name: {benchmark}_cases has {', '.join(doubled)} twice")
+
+
+def _check_addresses(hosts: Mapping[str, str]) -> None:
     holders: dict[str, str] = {}
     for host, address in hosts.items():
         try:
@@ -115,83 +238,48 @@ def _check(
         if address in holders:
             raise PlanError(f"{holders[address]} and {host} have the same pairbench_address {address}: each needs its own")
         holders[address] = host
-    if blocks < 1:
-        raise PlanError(f"pairbench_blocks is {blocks}; it must be at least 1")
-    if mode not in MODES:
-        raise PlanError(f"pairbench_mode is {mode!r}; it must be one of {', '.join(MODES)}")
-    for benchmark in cases:
-        if directions.get(benchmark) not in DIRECTIONS:
-            given = directions.get(benchmark)
-            raise PlanError(f"{benchmark}_direction is {given!r}; it must be one of {', '.join(DIRECTIONS)}")
-    for pair in pairs or ():
-        strangers = [host for host in pair if host not in hosts]
-        if strangers or pair[0] == pair[1]:
-            raise PlanError(f"pairbench_pairs holds {list(pair)}: a pair is two different hosts of the play")
 
 
-def _rounds(hosts: Sequence[str], mode: str, pairs: Sequence[Pair] | None) -> list[list[Pair]]:
-    if mode == "isolated":
-        return isolated_rounds(pairs or all_pairs(hosts))
-    return greedy_rounds(pairs) if pairs else circle_rounds(hosts)
-
-
-def _block(
-    block: int,
-    order: random.Random,
-    rounds: Sequence[Sequence[Pair]],
-    cases: Mapping[str, Sequence[CaseSpec]],
-    directions: Mapping[str, str],
-    mode: str,
-    trace: bool,
-) -> list[Step]:
-    steps = []
-    for number, pairs in enumerate(rounds, start=1):
-        for benchmark in sorted(cases):
-            for server_first in _server_first(directions[benchmark]):
-                sessions = tuple(
-                    _session(block, number, pair if server_first else (pair[1], pair[0]), cases[benchmark], order, trace)
-                    for pair in pairs
-                )
-                steps.append(Step(block, number, benchmark, sessions))
-    order.shuffle(steps)
-    return steps
-
-
-def _server_first(direction: str) -> tuple[bool, ...]:
-    return {"first_serves": (True,), "second_serves": (False,), "both": (True, False)}[direction]
-
-
-def _session(
-    block: int, number: int, pair: Pair, cases: Sequence[CaseSpec], order: random.Random, trace: bool
-) -> Session:
-    server, client = pair
-    twins = [(case, traced) for case in cases for traced in ((True, False) if trace else (False,))]
-    order.shuffle(twins)
-    runs = tuple(
-        Run(
-            run_id=_run_id(block, server, client, case, traced),
-            block=block,
-            round=number,
-            server=server,
-            client=client,
-            benchmark=case.benchmark,
-            case=case.name,
-            parameters=dict(case.parameters),
-            repeat=block,
-            traced=traced,
-            seconds=case.seconds,
-        )
-        for case, traced in twins
+def _rounds(
+    hosts: Sequence[str], mode: str, selection: Selection, bottlenecks: Bottlenecks, levels: Sequence[int], seed: int
+) -> tuple[Round, ...]:
+    if mode == "rounds" and selection.is_mesh and bottlenecks.none:
+        return tuple(Round(tuple(pairs)) for pairs in circle_rounds(hosts))
+    pairs = select_pairs(
+        hosts, declared=selection.declared, groups=selection.groups, sample=selection.sample, seed=seed
     )
-    return Session(server, client, runs)
+    if mode == "isolated":
+        return tuple(Round(tuple(members)) for members in isolated_rounds(pairs))
+    if mode == "concurrent":
+        wanted = levels or range(1, _most_at_once(pairs) + 1)
+        return tuple(Round(tuple(members), level) for level, members in level_rounds(pairs, wanted))
+
+    def uses(pair: Pair) -> Sequence[str]:
+        return resources_of(pair, bottlenecks.hypervisors, bottlenecks.uplinks)
+
+    return tuple(Round(tuple(members)) for members in rounds_for(pairs, uses, bottlenecks.capacities))
 
 
-def _run_id(block: int, server: str, client: str, case: CaseSpec, traced: bool) -> str:
-    """A name that a person can read and a file can have; a hash is added where characters had to be replaced."""
-    parts = (f"b{block:03d}", case.benchmark, server, client, case.name, "traced" if traced else "untraced")
-    wanted = "-".join(parts)
-    name = re.sub(r"[^A-Za-z0-9_.-]", "_", wanted)
-    if name == wanted and len(name) <= LONGEST_RUN_ID and not any("-" in host for host in (server, client)):
-        return name
-    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
-    return f"{name[:LONGEST_RUN_ID]}-{digest}"
+def _most_at_once(pairs: Iterable[Pair]) -> int:
+    """How many of the pairs, taken in order, share no host."""
+    used: set[str] = set()
+    count = 0
+    for pair in pairs:
+        if not used & set(pair):
+            used |= set(pair)
+            count += 1
+    return count
+
+
+def _require_each_pair_once(rounds: Sequence[Round], directions: Mapping[str, str]) -> None:
+    """Two pairs that become the same server and client would give two runs the same name."""
+    both = "both" in directions.values()
+    seen: set[tuple[int | None, Pair]] = set()
+    for item in rounds:
+        for pair in item.pairs:
+            directed = {pair, (pair[1], pair[0])} if both else {pair}
+            if any((item.level, one) in seen for one in directed):
+                raise PlanError(
+                    f"pairbench_pairs holds {list(pair)} twice{' (one direction is both)' if both else ''}: leave one out"
+                )
+            seen |= {(item.level, one) for one in directed}

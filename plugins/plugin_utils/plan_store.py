@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from .files import write_json
-from .model import SCHEMA_VERSION, Plan, Run, Session, Step
+from .model import SCHEMA_VERSION, CaseSpec, Plan, Run, Session, Step
 from .plan import PlanError
+from .planned_steps import PlannedSteps, Round
+from .schedule import Pair
 
 PLAN_FILE = "plan.json"
 LARGEST_SEED = 2**31
@@ -29,18 +31,61 @@ def load_plan(sweep_dir: Path) -> Plan:
         raise PlanError(f"{path} cannot be read as a plan ({error}): restore it or move the folder away") from error
 
 
+def stored_hosts(sweep_dir: Path) -> dict[str, str]:
+    """Hosts of the stored plan with their addresses; none when there is no plan. Raises PlanError."""
+    return dict(load_plan(sweep_dir).hosts) if (sweep_dir / PLAN_FILE).exists() else {}
+
+
 def store_plan(sweep_dir: Path, plan: Plan) -> None:
-    """Write the plan whole."""
-    write_json(sweep_dir / PLAN_FILE, {"schema": SCHEMA_VERSION} | asdict(plan))
+    """Write the plan whole. Raises StorageError."""
+    plain = {item.name: getattr(plan, item.name) for item in fields(plan) if item.name != "steps"}
+    plain["hosts"] = list(plan.hosts.items())  # in inventory order; the keys of an object would be sorted
+    if isinstance(plan.steps, PlannedSteps):
+        plain["design"] = _design(plan.steps, list(plan.hosts))
+    else:
+        plain["steps"] = [asdict(step) for step in plan.steps]
+    write_json(sweep_dir / PLAN_FILE, {"schema": SCHEMA_VERSION} | plain)
 
 
 def plan_from_json(document: Mapping[str, Any]) -> Plan:
     """A plan from its JSON document. Raises KeyError, TypeError or ValueError."""
     if document["schema"] != SCHEMA_VERSION:
         raise ValueError(f"schema {document['schema']} is not {SCHEMA_VERSION}")
-    fields = {name: value for name, value in document.items() if name != "schema"}
-    fields["steps"] = tuple(_step(step) for step in document["steps"])
-    return Plan(**fields)
+    plain = {name: value for name, value in document.items() if name not in ("schema", "design")}
+    plain["hosts"] = dict(document["hosts"])
+    if "design" in document:
+        plain["steps"] = _planned(document["design"], document)
+    else:
+        plain["steps"] = tuple(_step(step) for step in document["steps"])
+    return Plan(**plain)
+
+
+def _design(steps: PlannedSteps, hosts: list[str]) -> dict[str, Any]:
+    """What the steps are made from. Pairs are positions in the list of hosts, one line a round: large plans stay small."""
+    position = {host: number for number, host in enumerate(hosts)}
+    return {
+        "rounds": [
+            {"level": item.level, "pairs": " ".join(f"{position[one]}:{position[other]}" for one, other in item.pairs)}
+            for item in steps.rounds
+        ],
+        "cases": {benchmark: [asdict(case) for case in cases] for benchmark, cases in steps.cases.items()},
+        "directions": dict(steps.directions),
+        "trace": steps.trace,
+    }
+
+
+def _planned(design: Mapping[str, Any], document: Mapping[str, Any]) -> PlannedSteps:
+    hosts = list(dict(document["hosts"]))
+    rounds = tuple(
+        Round(tuple(_pair(text, hosts) for text in item["pairs"].split()), item["level"]) for item in design["rounds"]
+    )
+    cases = {name: tuple(CaseSpec(**case) for case in specs) for name, specs in design["cases"].items()}
+    return PlannedSteps(document["seed"], document["blocks"], rounds, cases, design["directions"], design["trace"])
+
+
+def _pair(text: str, hosts: list[str]) -> Pair:
+    one, other = text.split(":")
+    return hosts[int(one)], hosts[int(other)]
 
 
 def _step(document: Mapping[str, Any]) -> Step:
@@ -60,15 +105,16 @@ def load_or_create(
 ) -> tuple[Plan, bool]:
     """The plan of a sweep, stored or new, and whether it has to be stored.
 
-    ``create(seed, blocks)`` makes a plan. A stored plan keeps its seed; it grows when more blocks are asked for and
-    otherwise stays. Raises PlanError when anything else differs from what the stored plan was made from.
+    ``create(seed, blocks)`` makes a plan. A stored plan keeps its seed and its uid; it grows when more blocks are asked
+    for and otherwise stays. Raises PlanError when anything else differs from what the stored plan was made from.
     """
     if not (sweep_dir / PLAN_FILE).exists():
-        return create(seed or secrets.randbelow(LARGEST_SEED) + 1, blocks), True
+        plan = create(seed or secrets.randbelow(LARGEST_SEED) + 1, blocks)
+        return replace(plan, uid=secrets.token_hex(8)), True
     stored = load_plan(sweep_dir)
     wanted = create(stored.seed, max(blocks, stored.blocks))
     _require_same(sweep_dir, stored, wanted, seed)
-    return (stored, False) if wanted.blocks == stored.blocks else (wanted, True)
+    return (stored, False) if wanted.blocks == stored.blocks else (replace(wanted, uid=stored.uid), True)
 
 
 def _require_same(sweep_dir: Path, stored: Plan, wanted: Plan, seed: int) -> None:

@@ -3,87 +3,82 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from .gate import judge
-from .model import Plan, Step
-from .plan import estimated_seconds
+from .model import Judgement, Plan, Step
+from .plan import Remaining, run_count, step_seconds
 from .terminal import format_duration
 
-SessionKey = tuple[int, int, str, str, str]
-
-
-def _key(run: Any) -> SessionKey:
-    return run["block"], run["round"], run["benchmark"], run["server"], run["client"]
+Ends = tuple[str, str]
 
 
 class Progress:
-    """Counts records against the steps that are still to be done.
+    """Counts records against what is still to be done.
 
     Times are seconds of a monotonic clock, given by the caller. Time left is what the plan expects of the steps that
     are not done, corrected by how long the finished ones really took.
     """
 
-    def __init__(self, plan: Plan, steps: Sequence[Step]) -> None:
+    def __init__(self, plan: Plan, left: Remaining) -> None:
         self._plan = plan
-        self._steps = steps
+        self._left = left
         self._started: float | None = None
-        self._total = sum(len(session.runs) for step in steps for session in step.sessions)
-        self._done = 0
-        self._open = Counter(
-            (step.block, step.round, step.benchmark, session.server, session.client)
-            for step in steps
-            for session in step.sessions
-            for _run in session.runs
-        )
-        self._statuses: dict[SessionKey, Counter[str]] = {}
+        self._done_runs = 0
+        self._expected_done = 0.0
+        self._step: Step | None = None
+        self._open: Counter[Ends] = Counter()
+        self._statuses: dict[Ends, Counter[str]] = {}
 
     def opening(self, sweep_dir: str) -> str:
         """One line before the first session."""
-        planned = len(self._plan.runs)
-        if not self._total:
+        planned = run_count(self._plan)
+        if not self._left.runs:
             return f"Sweep {self._plan.sweep}: all {planned} planned runs have been measured; nothing to do ({sweep_dir})"
         return (
-            f"Sweep {self._plan.sweep}: {self._total} of {planned} planned runs to do, "
-            f"about {format_duration(estimated_seconds(self._steps))} ({sweep_dir})"
+            f"Sweep {self._plan.sweep}: {self._left.runs} of {planned} planned runs to do, "
+            f"about {format_duration(self._left.seconds)} ({sweep_dir})"
         )
 
-    def start(self, now: float) -> None:
-        """The first session begins; later calls change nothing."""
+    def begin_step(self, step: Step, now: float) -> None:
+        """The sessions of a step begin: what is left of them."""
         if self._started is None:
             self._started = now
+        self._close_step()
+        self._step = step
+        self._open = Counter({(session.server, session.client): len(session.runs) for session in step.sessions})
+        self._statuses = {}
 
-    def advance(self, record: Mapping[str, Any], now: float) -> list[str]:
-        """Take one finished record; a line for each session that is complete with it."""
-        key = _key(record["run"])
-        judgement = judge(record)
+    def advance(self, record: Mapping[str, Any], judgement: Judgement, now: float) -> list[str]:
+        """Take one finished record of the step; a line for each session that is complete with it."""
+        ends = (record["run"]["server"], record["run"]["client"])
         word = judgement.status if judgement.status == "valid" else f"{judgement.status} ({judgement.reason})"
-        self._statuses.setdefault(key, Counter())[word] += 1
-        self._done += 1
-        self._open[key] -= 1
-        return [] if self._open[key] > 0 else [self._line(key, now)]
+        self._statuses.setdefault(ends, Counter())[word] += 1
+        self._done_runs += 1
+        self._open[ends] -= 1
+        return [] if self._open[ends] > 0 else [self._line(ends, now)]
 
-    def _line(self, key: SessionKey, now: float) -> str:
-        block, _round, benchmark, server, client = key
-        outcome = ", ".join(f"{count} {word}" for word, count in sorted(self._statuses[key].items()))
-        percent = 100 * self._done // self._total if self._total else 100
+    def _close_step(self) -> None:
+        if self._step is not None:
+            self._expected_done += step_seconds(self._step)
+            self._step = None
+
+    def _line(self, ends: Ends, now: float) -> str:
+        assert self._step is not None
+        outcome = ", ".join(f"{count} {word}" for word, count in sorted(self._statuses[ends].items()))
+        total = max(self._left.runs, self._done_runs)
         return (
-            f"[{self._done}/{self._total} runs, {percent} %, {self._left(now)}] "
-            f"block {block}/{self._plan.blocks} {benchmark} {server} <- {client}: {outcome}"
+            f"[{self._done_runs}/{total} runs, {100 * self._done_runs // total} %, {self._time_left(now)}] "
+            f"block {self._step.block}/{self._plan.blocks} {self._step.benchmark} {ends[0]} <- {ends[1]}: {outcome}"
         )
 
-    def _left(self, now: float) -> str:
-        waiting = [
-            step
-            for step in self._steps
-            if any(
-                self._open[(step.block, step.round, step.benchmark, session.server, session.client)] > 0
-                for session in step.sessions
-            )
-        ]
-        expected_left = estimated_seconds(waiting)
-        expected_done = estimated_seconds(self._steps) - expected_left
-        started = now if self._started is None else self._started
-        pace = (now - started) / expected_done if expected_done > 0 else 1.0
-        return f"{format_duration(expected_left * pace)} left" if expected_left else "done"
+    def _time_left(self, now: float) -> str:
+        assert self._step is not None
+        waiting = any(count > 0 for count in self._open.values())
+        expected_done = self._expected_done + (0.0 if waiting else step_seconds(self._step))
+        expected_left = max(0.0, self._left.seconds - expected_done)
+        if self._done_runs >= self._left.runs or expected_left == 0:
+            return "done"
+        elapsed = 0.0 if self._started is None else now - self._started
+        pace = elapsed / expected_done if expected_done > 0 else 1.0
+        return f"{format_duration(expected_left * pace)} left"

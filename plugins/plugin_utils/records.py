@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from .files import write_json
-from .gate import judge
 from .model import SCHEMA_VERSION, Plan, Run
 
 RECORDS, HOSTS = "records", "hosts"
@@ -25,12 +24,28 @@ def record_path(sweep_dir: Path, run_id: str, attempt: int) -> Path:
 
 def write_record(sweep_dir: Path, record: Mapping[str, Any]) -> Path:
     """Write a record whole as the next attempt of its run; nothing is ever overwritten. Raises StorageError."""
-    run_id, attempt = record["run"]["run_id"], 1
-    while record_path(sweep_dir, run_id, attempt).exists():
-        attempt += 1
-    path = record_path(sweep_dir, run_id, attempt)
+    attempt = last_attempt(sweep_dir, record["run"]["run_id"]) + 1
+    path = record_path(sweep_dir, record["run"]["run_id"], attempt)
     write_json(path, dict(record) | {"attempt": attempt})
     return path
+
+
+def last_attempt(sweep_dir: Path, run_id: str) -> int:
+    """The number of the latest attempt of a run; 0 when there is none."""
+    attempt = 0
+    while record_path(sweep_dir, run_id, attempt + 1).exists():
+        attempt += 1
+    return attempt
+
+
+def read_record(path: Path) -> tuple[dict[str, Any] | None, str]:
+    """A record, or None and a sentence that says why it cannot be read."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record["run"]["run_id"], int(record["attempt"])  # what everybody relies on
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return None, f"{path} is not a record ({error}): it is left out, and its run counts as missing."
+    return record, ""
 
 
 def read_records(sweep_dir: Path) -> tuple[list[dict[str, Any]], list[str]]:
@@ -38,24 +53,14 @@ def read_records(sweep_dir: Path) -> tuple[list[dict[str, Any]], list[str]]:
     latest: dict[str, dict[str, Any]] = {}
     problems = []
     for path in sorted((sweep_dir / RECORDS).glob("*.json")):
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            run_id, attempt = record["run"]["run_id"], int(record["attempt"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            problems.append(f"{path} is not a record ({error}): it is left out, and its run counts as missing.")
+        record, problem = read_record(path)
+        if record is None:
+            problems.append(problem)
             continue
-        if run_id not in latest or attempt > latest[run_id]["attempt"]:
+        run_id = record["run"]["run_id"]
+        if run_id not in latest or record["attempt"] > latest[run_id]["attempt"]:
             latest[run_id] = record
     return list(latest.values()), problems
-
-
-def completed(sweep_dir: Path) -> set[str]:
-    """Runs that were measured, whether valid or not. A failed run was not: it may be tried again.
-
-    Invalid runs are not repeated, because measuring until a run looks good biases the figures.
-    """
-    records, _problems = read_records(sweep_dir)
-    return {record["run"]["run_id"] for record in records if judge(record).status != "failed"}
 
 
 def write_host(sweep_dir: Path, host: str, facts: Mapping[str, Any]) -> Path:
@@ -79,8 +84,12 @@ class RecordAssembler:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._runs: dict[str, Run] = {run.run_id: run for run in plan.runs}
+        self._runs: dict[str, Run] = {}
         self._open: dict[str, dict[str, Any]] = {}
+
+    def expect(self, runs: Iterable[Run]) -> None:
+        """These runs are executed next; what is not expected is not taken."""
+        self._runs = {run.run_id: run for run in runs}
 
     def add_end(self, run_id: str, side: str, end: Mapping[str, Any]) -> dict[str, Any] | None:
         """Take one end; the record when it is the second one, else None."""
@@ -107,15 +116,7 @@ class RecordAssembler:
 
     def _record(self, run_id: str) -> dict[str, Any]:
         if run_id not in self._open:
-            self._open[run_id] = {
-                "schema": SCHEMA_VERSION,
-                "sweep": self._plan.sweep,
-                "configuration": self._plan.configuration,
-                "run": asdict(self._runs[run_id]),
-                "server": None,
-                "client": None,
-                "error": None,
-            }
+            self._open[run_id] = empty_record(self._plan, self._runs[run_id])
         return self._open[run_id]
 
     def _complete(self, run_id: str) -> dict[str, Any] | None:
@@ -125,3 +126,16 @@ class RecordAssembler:
             return None
         record.pop("_lost", None)
         return self._open.pop(run_id)
+
+
+def empty_record(plan: Plan, run: Run) -> dict[str, Any]:
+    """A record to which neither end has contributed yet."""
+    return {
+        "schema": SCHEMA_VERSION,
+        "sweep": plan.sweep,
+        "configuration": plan.configuration,
+        "run": asdict(run),
+        "server": None,
+        "client": None,
+        "error": None,
+    }

@@ -2,80 +2,56 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .benchmarks import BENCHMARKS
-from .host_settings import host_settings, require_cpus
-from .model import Plan, Run, Session, Step
-
-TOKEN_BYTES = 16
-
-
-def step_tasks(
-    plan: Plan,
-    steps: Sequence[Step],
-    ports: Mapping[str, int],
-    ready_seconds: float,
-    cpus: Mapping[str, str] | None = None,
-) -> list[dict[str, Any]]:
-    """One entry per step, ready to be looped over.
-
-    ``index`` is the position in ``steps``; ``title`` says in words what is being done; ``hosts`` maps every host
-    of the step to the arguments of its end of the session. Each session has a fresh secret token. ``cpus`` are the
-    CPUs of each host for pinned cases. Raises PlanError when a host of a pinned case has none.
-    """
-    require_cpus(steps, cpus or {})
-    return [
-        {
-            "index": index,
-            "title": step_title(plan, step),
-            "hosts": _ends(plan, step, ports[step.benchmark], ready_seconds, cpus or {}),
-        }
-        for index, step in enumerate(steps)
-    ]
+from .host_settings import host_settings
+from .model import CaseSpec, Plan, Run, Session, Step
+from .plan import remaining
+from .planned_steps import PlannedSteps
 
 
-def step_title(plan: Plan, step: Step) -> str:
-    """For example ``iperf3, block 2 of 6, vm1 <- vm2, 2 runs``: server first, the arrow is who calls."""
-    pairs = [f"{session.server} <- {session.client}" for session in step.sessions]
-    named = ", ".join(pairs[:3]) + (f" and {len(pairs) - 3} more pairs" if len(pairs) > 3 else "")
-    count = sum(len(session.runs) for session in step.sessions)
-    return f"{step.benchmark}, block {step.block} of {plan.blocks}, {named}, {count} run{'s' if count != 1 else ''}"
+def step_titles(plan: Plan, done: Container[str], only: Container[str] | None) -> Iterator[tuple[int, str]]:
+    """Position and title of every step of which something is left."""
+    if not done and only is None and isinstance(plan.steps, PlannedSteps):
+        for index in range(len(plan.steps)):
+            yield index, _title(plan, *plan.steps.title_parts(index))
+        return
+    for index, step in remaining(plan, done, only):
+        pairs = [(session.server, session.client) for session in step.sessions]
+        yield index, _title(plan, step.block, step.benchmark, pairs)
 
 
-def _ends(
-    plan: Plan, step: Step, port: int, ready_seconds: float, cpus: Mapping[str, str]
-) -> dict[str, dict[str, Any]]:
-    ends: dict[str, dict[str, Any]] = {}
+def _title(plan: Plan, block: int, benchmark: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """For example ``iperf3, block 2 of 6, vm1 <- vm2``: server first, the arrow is who calls."""
+    named = ", ".join(f"{server} <- {client}" for server, client in pairs[:3])
+    more = f" and {len(pairs) - 3} more pairs" if len(pairs) > 3 else ""
+    return f"{benchmark}, block {block} of {plan.blocks}, {named}{more}"
+
+
+def session_of(step: Step, host: str) -> Session | None:
+    """The session that a host takes part in; None when it rests in this step."""
     for session in step.sessions:
-        token = secrets.token_hex(TOKEN_BYTES)
-        for role in ("server", "client"):
-            ends[getattr(session, role)] = _end(plan, session, role, token, port, ready_seconds, cpus)
-    return ends
+        if host in (session.server, session.client):
+            return session
+    return None
 
 
-def _end(
-    plan: Plan,
-    session: Session,
-    role: str,
-    token: str,
-    port: int,
-    ready_seconds: float,
-    cpus: Mapping[str, str],
+def end_of(
+    plan: Plan, session: Session, host: str, ports: Mapping[str, int], ready_seconds: float
 ) -> dict[str, Any]:
-    host, peer = (
-        (session.server, session.client) if role == "server" else (session.client, session.server)
-    )
+    """What one host has to do in a session: arguments of the session module."""
+    role = "server" if host == session.server else "client"
+    peer = session.client if role == "server" else session.server
+    benchmark = session.runs[0].benchmark
     return {
         "role": role,
         "address": plan.hosts[host],
         "peer_address": plan.hosts[peer],
-        "token": token,
-        "benchmark": session.runs[0].benchmark,
         "runs": [
-            _run(plan, run, role, port, ready_seconds) | host_settings(run, cpus.get(host, "")) for run in session.runs
+            _run(plan, run, role, ports[benchmark], ready_seconds) | host_settings(plan, run, host)
+            for run in session.runs
         ],
     }
 
@@ -96,32 +72,38 @@ def _run(plan: Plan, run: Run, role: str, port: int, ready_seconds: float) -> di
     }
 
 
-def ports_to_watch(steps: Sequence[Step], ports: Mapping[str, int], control_port: int) -> list[dict[str, Any]]:
+def longest_run_seconds(cases: Mapping[str, Iterable[CaseSpec]], ready_seconds: float) -> float:
+    """The longest time for which any process of a run may live."""
+    limits = [BENCHMARKS[name].limit_seconds(case.parameters) for name, specs in cases.items() for case in specs]
+    return max(limits, default=0.0) + ready_seconds
+
+
+def ports_to_watch(
+    cases: Mapping[str, Iterable[CaseSpec]], ports: Mapping[str, int], control_port: int
+) -> list[dict[str, Any]]:
     """The ports that must be free on every host of the plan, each once."""
     found = {("tcp", control_port)}
-    for step in steps:
-        for session in step.sessions:
-            for run in session.runs:
-                commands = BENCHMARKS[run.benchmark].commands(
-                    run.parameters, "192.0.2.1", "192.0.2.2", ports[run.benchmark]
-                )
-                found.add((commands.protocol, commands.port))
+    for benchmark, specs in cases.items():
+        for case in specs:
+            commands = BENCHMARKS[benchmark].commands(case.parameters, "192.0.2.1", "192.0.2.2", ports[benchmark])
+            found.add((commands.protocol, commands.port))
     return [{"protocol": protocol, "port": port} for protocol, port in sorted(found)]
 
 
-def version_problems(steps: Sequence[Step], versions: Mapping[str, Mapping[str, str]]) -> list[str]:
+def version_problems(
+    pairs: Iterable[tuple[str, str, str]],
+    cases: Mapping[str, Iterable[CaseSpec]],
+    versions: Mapping[str, Mapping[str, str]],
+) -> list[str]:
     """Sentences about pairs whose two ends must not be used together.
 
-    ``versions`` maps host to tool name to the tool's version line.
+    ``pairs`` are (benchmark, server, client); ``versions`` maps host to tool name to the tool's version line.
     """
-    problems: list[str] = []
-    for step in steps:
-        for session in step.sessions:
-            for run in session.runs:
-                server = versions.get(run.server, {}).get(run.benchmark, "")
-                client = versions.get(run.client, {}).get(run.benchmark, "")
-                problem = BENCHMARKS[run.benchmark].version_problem(run.parameters, server, client)
-                sentence = f"{run.server} and {run.client}: {problem}"
-                if problem and sentence not in problems:
-                    problems.append(sentence)
-    return problems
+    problems: dict[str, None] = {}
+    for benchmark, server, client in pairs:
+        ends = [versions.get(host, {}).get(benchmark, "") for host in (server, client)]
+        for case in cases[benchmark]:
+            problem = BENCHMARKS[benchmark].version_problem(case.parameters, *ends)
+            if problem:
+                problems[f"{server} and {client}: {problem}"] = None
+    return list(problems)

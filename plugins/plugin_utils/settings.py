@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .benchmarks import BENCHMARKS, CaseError, build_cases
-from .plan import CaseSpec, PlanError
+from .host_settings import host_cpus, identity_of_cpus
+from .model import CaseSpec
+from .plan import Bottlenecks, PlanError
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,17 @@ class Settings:
     identity: Mapping[str, Any]
 
 
-def settings_from(bench: Mapping[str, Any], roles: Mapping[str, Mapping[str, Any]], trace_mode: str) -> Settings:
+def settings_from(
+    bench: Mapping[str, Any],
+    roles: Mapping[str, Mapping[str, Any]],
+    trace_mode: str,
+    bottlenecks: Bottlenecks,
+    cpus: Mapping[str, Any],
+) -> Settings:
     """Check all variables together.
 
     ``bench`` has the ``pairbench_`` variables, ``roles`` the variables of each benchmark's role, both under their
-    full names. Raises PlanError with every problem that was found.
+    full names; ``cpus`` has ``pairbench_cpus`` of each host. Raises PlanError with every problem that was found.
     """
     problems = _bench_problems(bench)
     cases: dict[str, list[CaseSpec]] = {}
@@ -33,9 +41,7 @@ def settings_from(bench: Mapping[str, Any], roles: Mapping[str, Mapping[str, Any
         benchmark = BENCHMARKS[name]
         values = {key: roles[name][f"{name}_{key}"] for key in benchmark.parameters}
         try:
-            found = build_cases(
-                benchmark, values, roles[name][f"{name}_cases"], roles[name][f"{name}_matrix"]
-            )
+            found = build_cases(benchmark, values, roles[name][f"{name}_cases"], roles[name][f"{name}_matrix"])
         except CaseError as error:
             problems.append(str(error))
             continue
@@ -45,14 +51,22 @@ def settings_from(bench: Mapping[str, Any], roles: Mapping[str, Mapping[str, Any
     directions = {name: roles[name][f"{name}_direction"] for name in bench["pairbench_benchmarks"]}
     ports = {name: roles[name][f"{name}_port"] for name in bench["pairbench_benchmarks"]}
     problems += _port_problems(ports, bench["pairbench_control_port"])
+    chosen: Mapping[str, str] = {}
+    try:
+        chosen = host_cpus(cpus)
+    except PlanError as error:
+        problems.append(str(error))
     if problems:
         raise PlanError("; ".join(problems))
-    return Settings(cases, directions, ports, trace_mode, _identity(bench, cases, directions, trace_mode))
+    identity = _identity(bench, cases, directions, trace_mode, bottlenecks) | identity_of_cpus(cases, chosen)
+    return Settings(cases, directions, ports, trace_mode, identity)
 
 
 def _bench_problems(bench: Mapping[str, Any]) -> list[str]:
     problems = []
-    for name, low in (("blocks", 1), ("rendezvous_seconds", 1), ("ready_seconds", 1), ("seed", 0)):
+    for name, low in (
+        ("blocks", 1), ("rendezvous_seconds", 1), ("ready_seconds", 1), ("seed", 0), ("sample", 0), ("wait_seconds", 0)
+    ):
         if bench[f"pairbench_{name}"] < low:
             problems.append(f"pairbench_{name} is {bench[f'pairbench_{name}']}; it must be at least {low}")
     sweep = bench["pairbench_sweep"]
@@ -60,9 +74,24 @@ def _bench_problems(bench: Mapping[str, Any]) -> list[str]:
         problems.append(f"pairbench_sweep is {sweep!r}; it must be letters, digits, '.', '_' or '-'")
     if not bench["pairbench_benchmarks"]:
         problems.append("pairbench_benchmarks is empty; name at least one of " + ", ".join(BENCHMARKS))
-    for pair in bench["pairbench_pairs"]:
-        if len(pair) != 2:
-            problems.append(f"pairbench_pairs holds {pair!r}; a pair is a list of two hosts")
+    for name, what in (("pairs", "two hosts: the first and the second"), ("groups", "two groups: servers and clients")):
+        problems += [
+            f"pairbench_{name} holds {item!r}; it must be a list of {what}"
+            for item in bench[f"pairbench_{name}"]
+            if len(item) != 2
+        ]
+    if bench["pairbench_pairs"] and bench["pairbench_groups"]:
+        problems.append("pairbench_pairs and pairbench_groups are both set: use one of them")
+    problems += [
+        f"pairbench_levels holds {level!r}; a level is a number of pairs from 1"
+        for level in bench["pairbench_levels"]
+        if level < 1
+    ]
+    problems += [
+        f"pairbench_capacities: {name} is {count!r}; it must be a number of pairs from 1"
+        for name, count in bench["pairbench_capacities"].items()
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1
+    ]
     return problems
 
 
@@ -86,11 +115,15 @@ def _identity(
     cases: Mapping[str, Sequence[CaseSpec]],
     directions: Mapping[str, str],
     trace_mode: str,
+    bottlenecks: Bottlenecks,
 ) -> dict[str, Any]:
     identity: dict[str, Any] = {
-        name: bench[name] for name in ("pairbench_configuration", "pairbench_mode", "pairbench_trace", "pairbench_pairs")
+        f"pairbench_{name}": bench[f"pairbench_{name}"]
+        for name in ("configuration", "mode", "trace", "pairs", "groups", "sample", "levels", "capacities")
     }
     identity["bpftrace_mode"] = trace_mode
+    identity["pairbench_hypervisor"] = dict(bottlenecks.hypervisors)
+    identity["pairbench_bottlenecks"] = {host: list(names) for host, names in bottlenecks.uplinks.items()}
     for name, specs in cases.items():
         identity[f"{name}_direction"] = directions[name]
         identity[f"{name}_cases"] = {spec.name: dict(spec.parameters) for spec in specs}

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from .statistics import mad, median_estimate, trace_cost, verdict
-from .tables import TABLES, Row, SweepResults, was_traced
+from .tables import TABLES, JudgedRun, Row, SweepResults, was_traced
 
-KEYS = ["configuration", "server", "client", "benchmark", "case"]
+KEYS = ["configuration", "server", "client", "benchmark", "case", "level"]
 COUNTED_FROM_TRACED = "syscalls_per_"
 
 
@@ -40,6 +40,7 @@ def _frame(results: SweepResults) -> pd.DataFrame:
                 "client": item.run.client,
                 "benchmark": item.run.benchmark,
                 "case": item.run.case,
+                "level": _level(item),
                 "block": item.run.block,
                 "traced": was_traced(item),
                 "metric": sample.metric,
@@ -54,11 +55,18 @@ def _frame(results: SweepResults) -> pd.DataFrame:
     return frame
 
 
+def _level(item: JudgedRun) -> int | str:
+    """The level, or an empty cell: a missing value would leave its row out of every group."""
+    return "" if item.run.level is None else item.run.level
+
+
 def _tried(results: SweepResults) -> dict[tuple[Any, ...], int]:
     counts: dict[tuple[Any, ...], int] = {}
     for item in results.runs:
         run = item.run
-        key = (results.plan.configuration, run.server, run.client, run.benchmark, run.case, was_traced(item))
+        key = (
+            results.plan.configuration, run.server, run.client, run.benchmark, run.case, _level(item), was_traced(item)
+        )  # fmt: skip
         counts[key] = counts.get(key, 0) + 1
     return counts
 

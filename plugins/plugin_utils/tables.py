@@ -14,6 +14,7 @@ from typing import Any
 
 from .files import write_whole
 from .gate import judge
+from .levels import LEVEL_COLUMNS, level_rows
 from .model import Judgement, Plan, Run
 from .plan_store import load_plan
 from .records import read_hosts, read_records
@@ -21,15 +22,16 @@ from .records import read_hosts, read_records
 TABLES: Mapping[str, tuple[str, ...]] = {
     "runs": (
         "sweep", "run_id", "configuration", "block", "round", "server", "client", "benchmark", "case", "repeat",
-        "traced", "status", "reason", "started_at", "seconds", "checks",
+        "traced", "status", "reason", "started_at", "seconds", "checks", "level",
     ),
     "samples": ("run_id", "metric", "unit", "value"),
     "syscalls": ("run_id", "side", "target", "comm", "syscall", "calls", "time_ns"),
     "hosts": ("host", "fact", "value"),
     "summary": (
         "configuration", "server", "client", "benchmark", "case", "metric", "n_tried", "n_valid", "median", "ci_low",
-        "ci_high", "mad", "min", "max", "unit", "verdict", "trace_cost", "trace_cost_low", "trace_cost_high",
+        "ci_high", "mad", "min", "max", "unit", "verdict", "trace_cost", "trace_cost_low", "trace_cost_high", "level",
     ),
+    "levels": LEVEL_COLUMNS,
 }  # fmt: skip
 
 Row = dict[str, Any]
@@ -69,9 +71,12 @@ def _judged(run: Run, record: Mapping[str, Any] | None) -> JudgedRun:
     return JudgedRun(run, record, judge(record))
 
 
-def write_tables(sweep_dir: Path) -> list[str]:
-    """Write every table of a sweep; sentences about what a reader has to know (unreadable records, no pandas)."""
-    results = load_results(sweep_dir)
+def write_tables(sweep_dir: Path, results: SweepResults | None = None) -> list[str]:
+    """Write every table of a sweep; sentences about what a reader has to know (unreadable records, no pandas).
+
+    ``results`` saves reading the records again where they are at hand. Raises StorageError.
+    """
+    results = results or load_results(sweep_dir)
     notes = list(results.problems)
     tables = build(results)
     try:
@@ -87,12 +92,22 @@ def write_tables(sweep_dir: Path) -> list[str]:
 
 def build(results: SweepResults) -> dict[str, list[Row]]:
     """The tables that need nothing but the records, rows in plan order."""
-    return {
+    tables = {
         "runs": [_run_row(results.plan, item) for item in results.runs],
         "samples": [row for item in results.runs for row in _sample_rows(item)],
         "syscalls": [row for item in results.runs for row in _syscall_rows(item)],
         "hosts": [row for host, facts in results.hosts.items() for row in _fact_rows(host, facts)],
     }
+    if results.plan.mode == "concurrent":
+        tables["levels"] = totals_of_levels(results)
+    return tables
+
+
+def totals_of_levels(results: SweepResults) -> list[Row]:
+    """What all pairs of a level carried together, one row a step of concurrent runs."""
+    judged = {item.run.run_id: item.judgement for item in results.runs}
+    records = [item.record for item in results.runs if item.record is not None]
+    return level_rows(records, lambda record: judged[record["run"]["run_id"]])
 
 
 def to_csv(name: str, rows: Iterable[Row]) -> str:
@@ -144,6 +159,7 @@ def _run_row(plan: Plan, item: JudgedRun) -> Row:
         "started_at": client.get("started_at"),
         "seconds": client.get("seconds"),
         "checks": "; ".join(f"{name}: {text}" for name, text in sorted(judgement.checks.items())),
+        "level": run.level,
     }
 
 

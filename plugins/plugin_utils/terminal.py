@@ -10,8 +10,9 @@ from statistics import median
 from typing import Any
 
 from .model import Plan, Step
-from .plan import estimated_seconds
-from .tables import JudgedRun, Row, SweepResults, load_results
+from .plan import Remaining, cases_of, directed_pairs, run_count, widest_step
+from .planned_steps import PlannedSteps
+from .tables import TABLES, JudgedRun, Row, SweepResults, load_results, totals_of_levels
 
 WIDTH = 100
 MOST_CALLS = 4
@@ -35,7 +36,7 @@ HEADLINES = (
     ("syscalls_per_message_client", "calls per message, client"),
 )
 SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-GroupKey = tuple[str, str, str, str]
+GroupKey = tuple[str, str, str, str, int | None]
 
 
 def format_duration(seconds: float) -> str:
@@ -63,39 +64,45 @@ def format_value(value: float | None, unit: str) -> str:
     return f"{value:.3g} {unit}" if abs(value) < 1000 else f"{value:,.0f} {unit}"
 
 
-def render_plan(plan: Plan, steps: Sequence[Step]) -> str:
+def render_plan(plan: Plan, left: Remaining) -> str:
     """What is going to be done and how long it takes, for ``--check``."""
-    runs = sum(len(session.runs) for step in steps for session in step.sessions)
-    pairs = Counter((step.benchmark, session.server, session.client) for step in steps for session in step.sessions)
-    rounds = {(step.block, step.round) for step in steps}
+    shown = [plan.steps[index] for index in left.indexes[:MOST_LINES]]
+    pairs = sorted(item for item in directed_pairs(plan) if {item[1], item[2]} <= left.hosts)
     lines = [
         "",
         f"Plan of sweep {plan.sweep} (configuration {plan.configuration}, seed {plan.seed}, mode {plan.mode})",
-        f"{len(plan.hosts)} hosts, {plan.blocks} blocks, {len(rounds)} rounds to do, {len(steps)} sessions in a row, "
-        f"{runs} of {len(plan.runs)} runs to do",
-        f"about {format_duration(estimated_seconds(steps))}, installation not included",
+        f"{len(plan.hosts)} hosts, {plan.blocks} blocks, {_rounds(plan)}, at most {widest_step(plan)} pairs at once, "
+        f"{left.runs} of {run_count(plan)} runs to do in {len(left.indexes)} steps",
+        f"about {format_duration(left.seconds)}, installation not included",
         "",
-        "Hosts: " + ", ".join(f"{host} ({address})" for host, address in plan.hosts.items()),
+        *_wrapped("Hosts: ", ", ".join(f"{host} ({address})" for host, address in _first(list(plan.hosts.items())))),
+        *_more(len(plan.hosts)),
     ]
-    cases = {(run.benchmark, run.case) for run in plan.runs}
-    lines += [f"Case: {benchmark} {case}" for benchmark, case in sorted(cases)]
-    lines += [
-        f"Pair: {benchmark} {server} (server) <- {client} (client), {count} sessions"
-        for (benchmark, server, client), count in _first(sorted(pairs.items()))
-    ]
+    lines += [f"Case: {benchmark} {case.name}" for benchmark, cases in cases_of(plan).items() for case in cases]
+    lines += [f"Pair: {benchmark} {server} (server) <- {client} (client)" for benchmark, server, client in _first(pairs)]
     lines += _more(len(pairs))
     lines.append("Order:")
-    lines += [f"  {_order_line(step)}" for step in _first(steps)]
-    lines += _more(len(steps))
+    lines += [f"  {_order_line(step)}" for step in shown]
+    lines += _more(len(left.indexes))
     return "\n".join(lines)
+
+
+def _rounds(plan: Plan) -> str:
+    if isinstance(plan.steps, PlannedSteps):
+        count = len(plan.steps.rounds)
+    else:
+        count = len({(step.block, step.round) for step in plan.steps})
+    return f"{count} round{'s' if count != 1 else ''} a block and direction"
 
 
 def _order_line(step: Step) -> str:
     sessions = "; ".join(
         f"{session.server} <- {session.client}: "
         + ", ".join(f"{run.case} {'traced' if run.traced else 'untraced'}" for run in session.runs)
-        for session in step.sessions
+        for session in step.sessions[:MOST_CALLS]
     )
+    if len(step.sessions) > MOST_CALLS:
+        sessions += f"; and {len(step.sessions) - MOST_CALLS} more pairs"
     return f"block {step.block} round {step.round} {step.benchmark} {sessions}"
 
 
@@ -107,18 +114,20 @@ def _more(count: int) -> list[str]:
     return [f"  ... and {count - MOST_LINES} more"] if count > MOST_LINES else []
 
 
-def render_sweep(sweep_dir: Path, summary: Sequence[Row] | None = None) -> str:
+def render_sweep(sweep_dir: Path, results: SweepResults | None = None, summary: Sequence[Row] | None = None) -> str:
     """The closing summary of a sweep: figures, system calls, cost of tracing, verdicts, problems, files."""
-    results = load_results(sweep_dir)
+    results = results or load_results(sweep_dir)
     if summary is None:
         summary = _summary_or_nothing(results)
     groups: dict[GroupKey, list[JudgedRun]] = defaultdict(list)
     for item in results.runs:
-        groups[item.run.benchmark, item.run.server, item.run.client, item.run.case].append(item)
+        run = item.run
+        groups[run.benchmark, run.server, run.client, run.case, run.level].append(item)
     lines = ["", "=" * WIDTH, f"Sweep {results.plan.sweep}, configuration {results.plan.configuration}"]
-    for key in sorted(groups)[:MOST_LINES]:
+    for key in sorted(groups, key=lambda key: (*key[:4], key[4] or 0))[:MOST_LINES]:
         lines += ["", *_group(key, groups[key], summary)]
     lines += _more(len(groups))
+    lines += _levels(results)
     lines += ["", *_outcome(results), *_files(sweep_dir)]
     return "\n".join(lines)
 
@@ -132,10 +141,15 @@ def _summary_or_nothing(results: SweepResults) -> Sequence[Row]:
 
 
 def _group(key: GroupKey, items: Sequence[JudgedRun], summary: Sequence[Row]) -> list[str]:
-    benchmark, server, client, case = key
+    benchmark, server, client, case, level = key
     valid = sum(item.judgement.status == "valid" for item in items)
-    lines = [f"{benchmark} {case}: {server} as server, {client} as client ({valid} of {len(items)} runs valid)"]
-    rows = {row["metric"]: row for row in summary if (row["benchmark"], row["server"], row["client"], row["case"]) == key}
+    at_once = "" if level is None else f", {level} pair{'s' if level != 1 else ''} at once"
+    lines = [f"{benchmark} {case}: {server} as server, {client} as client{at_once} ({valid} of {len(items)} runs valid)"]
+    rows = {
+        row["metric"]: row
+        for row in summary
+        if (row["benchmark"], row["server"], row["client"], row["case"], row["level"] or None) == key
+    }
     figures = [_figure_cells(rows[metric], label) for metric, label in HEADLINES if metric in rows]
     if figures:
         head = ("", "median", "95 % interval", "n", "verdict", "cost of tracing")
@@ -143,6 +157,24 @@ def _group(key: GroupKey, items: Sequence[JudgedRun], summary: Sequence[Row]) ->
     for side in ("server", "client"):
         lines += _calls(side, items)
     return lines
+
+
+def _levels(results: SweepResults) -> list[str]:
+    """How the total holds as pairs are added: medians over the blocks, untraced."""
+    totals: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for row in totals_of_levels(results) if results.plan.mode == "concurrent" else ():
+        if row["value"] is not None and not row["traced"]:
+            totals[row["case"], row["level"]].append(row["value"])
+    if not totals:
+        return []
+    lines = ["", "All pairs together, over the time in which all of them were transferring (median of blocks):"]
+    table = [("", "pairs", "total", "a pair", "n")]
+    for (case, level), values in sorted(totals.items()):
+        total = median(values)
+        table.append(
+            (case, str(level), format_value(total, "bit/s"), format_value(total / level, "bit/s"), str(len(values)))
+        )
+    return lines + [f"  {line}" for line in _aligned(table)]
 
 
 def _figure_cells(row: Row, label: str) -> tuple[str, ...]:
@@ -234,7 +266,7 @@ def _outcome(results: SweepResults) -> list[str]:
 
 
 def _files(sweep_dir: Path) -> list[str]:
-    tables = [name for name in ("runs", "samples", "syscalls", "hosts", "summary") if (sweep_dir / f"{name}.csv").exists()]
+    tables = [name for name in TABLES if (sweep_dir / f"{name}.csv").exists()]
     return [f"Files: {sweep_dir}/", "  " + "  ".join(f"{name}.csv" for name in tables) + "  records/"]
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
-from .gate import judge
+from .plan import planned_runs
 from .plan_store import load_plan
-from .records import read_records
+from .statuses import read_statuses
 
 
 @dataclass(frozen=True)
@@ -25,20 +26,21 @@ class Verdict:
         return self.valid == self.planned
 
 
-def verdict_of(sweep_dir: str | Path) -> Verdict:
-    """Judge every record of a sweep against its plan."""
+def verdict_of(sweep_dir: str | Path, only: Container[str] | None = None) -> Verdict:
+    """Judge every record of a sweep against its plan; ``only`` limits it to pairs of these hosts."""
     directory = Path(sweep_dir)
-    plan = load_plan(directory)
-    records, problems = read_records(directory)
-    judged = {record["run"]["run_id"]: judge(record) for record in records}
+    statuses, problems = read_statuses(directory)
     outcomes = Counter[str]()
-    for run in plan.runs:
-        judgement = judged.get(run.run_id)
-        if judgement is None:
+    planned = 0
+    for run in planned_runs(load_plan(directory)):
+        if only is not None and not (run.server in only and run.client in only):
+            continue
+        planned += 1
+        outcome = statuses.get(run.run_id)
+        if outcome is None:
             outcomes["not run"] += 1
-        elif judgement.status != "valid":
-            outcomes[f"{judgement.status}: {judgement.reason}"] += 1
-    planned = len(plan.runs)
+        elif outcome.status != "valid":
+            outcomes[f"{outcome.status}: {outcome.reason}"] += 1
     valid = planned - sum(outcomes.values())
     sentence = f"{valid} of {planned} planned runs are valid"
     if outcomes:

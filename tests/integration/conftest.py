@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from namespaces import Pair
+from namespaces import Mesh, Pair
 
 NUMBERS = itertools.count(1)
 
@@ -16,6 +16,17 @@ NUMBERS = itertools.count(1)
 def pair() -> Iterator[Pair]:
     """Two joined namespaces; everything in them is ended and they are removed afterwards."""
     built = Pair(next(NUMBERS))
+    try:
+        built.up()
+        yield built
+    finally:
+        built.down()
+
+
+@pytest.fixture
+def mesh(request: pytest.FixtureRequest) -> Iterator[Mesh]:
+    """Namespaces on one switch, as many as the test's parameter says (four without one)."""
+    built = Mesh(next(NUMBERS), getattr(request, "param", 4))
     try:
         built.up()
         yield built

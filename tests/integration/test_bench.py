@@ -9,19 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from bench import Bench, changed_total, words
+from bench import Bench, changed_total, running, words
 from namespaces import Pair, wait_until
-
-TOOLS = ("iperf3", "sockperf", "bpftrace")
 
 
 @pytest.fixture
 def bench(pair: Pair, tmp_path: Path) -> Bench:
     return Bench(pair, tmp_path)
-
-
-def running(pair: Pair) -> list[str]:
-    return [line for host in pair.hosts for line in host.processes() if line.split()[1] in TOOLS]
 
 
 def assert_each_planned_run_once(bench: Bench, planned: int) -> None:

@@ -8,9 +8,12 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from namespaces import Host, Pair, finish, wait_until
+import pytest
+from namespaces import Host, Pair, finish, run, wait_until
 
 TOOLS = ("iperf3", "sockperf", "bpftrace", "timeout")
 
@@ -186,15 +189,89 @@ def test_nothing_is_left_when_an_end_is_interrupted(pair: Pair, tracer: dict[str
     assert_nothing_left(pair)
 
 
-def test_nothing_is_left_when_the_reader_of_the_results_goes_away(pair: Pair) -> None:
-    runs = iperf3_runs(pair, seconds=20)
-    ends = {name: pair.start_end(name, runs[name]) for name in ("server", "client")}
-    wait_until(lambda: tools_of(pair.client))
+def spool_of(directory: Path, host: str) -> list[Path]:
+    return sorted((directory / "sweep1" / host).glob("*.json"))
+
+
+def test_when_the_controller_goes_away_the_run_is_finished_and_kept_and_no_other_begins(
+    pair: Pair, tmp_path: Path
+) -> None:
+    runs = iperf3_runs(pair, seconds=3, count=2)
+    given = {"spool": str(tmp_path), "sweep": "sweep1", "lease_seconds": 60}
+    ends = {name: pair.start_end(name, runs[name], **given) for name in ("server", "client")}
+    wait_until(lambda: any(line.split()[1] == "iperf3" for line in pair.client.processes()), 15)
     for child in ends.values():  # what the death of a controller looks like from a host
         child.stdout.close()
-    assert_nothing_left(pair, 15)
     for child in ends.values():
-        child.wait(15)
+        child.wait(20)
+    assert_nothing_left(pair)
+    for role, host in (("server", pair.server), ("client", pair.client)):
+        [path] = spool_of(tmp_path, host.name)
+        entry = json.loads(path.read_text())
+        assert (entry["run_id"], entry["role"]) == ("run0", role)
+        assert json.loads(entry["end"]["stdout"])["end"]["sum_received"]["seconds"] > 2.5
+    executions = {json.loads(path.read_text())["execution"] for path in tmp_path.rglob("*.json")}
+    assert len(executions) == 1
+
+
+def test_what_is_kept_is_forgotten_when_it_is_said_to_be_in_records(pair: Pair, tmp_path: Path) -> None:
+    given = {"spool": str(tmp_path), "sweep": "sweep1", "lease_seconds": 60}
+    first = pair.session(iperf3_runs(pair), **given)
+    names = list(first["server"]["kept"].values())
+    assert [path.name for path in spool_of(tmp_path, pair.server.name)] == names
+    second = pair.session(iperf3_runs(pair), forget=names, token="another", **given)
+    assert second["server"]["forgotten"] == names
+    assert [path.name for path in spool_of(tmp_path, pair.server.name)] == list(second["server"]["kept"].values())
+
+
+def test_a_session_of_another_sweep_finds_the_host_claimed_and_says_by_whom(pair: Pair) -> None:
+    runs = iperf3_runs(pair)
+    assert pair.session(runs, sweep="one", owner="sweep nightly of me", lease_seconds=60)["server"]["problem"] is None
+    other = pair.session(runs, sweep="two", owner="sweep other of you", lease_seconds=60, rendezvous_seconds=2)
+    for role in ("server", "client"):
+        assert other[role]["problem"]["reason"] == "host_busy"
+        assert "held by sweep nightly of me since 20" in other[role]["problem"]["detail"]
+
+
+def test_the_claim_of_a_dead_sweep_expires(pair: Pair) -> None:
+    runs = iperf3_runs(pair)
+    assert pair.session(runs, sweep="one", lease_seconds=0.5)["server"]["problem"] is None
+    time.sleep(0.6)
+    assert pair.session(runs, sweep="two", lease_seconds=1)["server"]["problem"] is None
+
+
+def test_nothing_is_measured_on_a_host_that_was_restarted_after_it_was_looked_at(pair: Pair) -> None:
+    result = pair.session(iperf3_runs(pair), boot_id="the one before", rendezvous_seconds=2)
+    assert {result[role]["problem"]["reason"] for role in result} == {"host_rebooted"}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with little room."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder))
+    yield folder
+    run("umount", str(folder))
+
+
+def test_a_host_without_room_says_so_before_the_run(pair: Pair, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (small_disk / "filler").write_bytes(b"x" * (12 << 20))
+    monkeypatch.setenv("TMPDIR", str(small_disk))
+    result = pair.session(iperf3_runs(pair))
+    problem = result["server"]["ends"]["run0"]["problem"]
+    assert problem["reason"] == "disk_full" and "free some space" in problem["detail"]
+    assert result["client"]["ends"]["run0"]["problem"]["reason"] == "server_not_ready"
+    assert_nothing_left(pair)
+
+
+def test_a_full_spool_costs_only_the_second_copy(pair: Pair, small_disk: Path) -> None:
+    (small_disk / "filler").write_bytes(b"x" * (24 << 20))
+    result = pair.session(iperf3_runs(pair), spool=str(small_disk), sweep="sweep1", lease_seconds=60)
+    for role in ("server", "client"):
+        assert result[role]["ends"]["run0"]["problem"] is None
+        assert "No space left" in result[role]["spool_problem"]
+        assert not result[role]["kept"]
 
 
 def test_nothing_is_left_when_the_tracer_is_killed(pair: Pair, tracer: dict[str, Any]) -> None:

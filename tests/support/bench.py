@@ -11,25 +11,35 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from namespaces import Pair
+from namespaces import Mesh, Pair
 
 ANSIBLE_PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
 
+TOOLS = ("iperf3", "sockperf", "bpftrace")
+HOST_NAMES = ("one", "two", "three", "four", "five", "six", "seven", "eight")
+
 
 class Bench:
-    """One inventory of the two namespaces of a pair, and a folder to run in."""
+    """One inventory of some namespaces, and a folder to run in."""
 
-    def __init__(self, pair: Pair, directory: Path) -> None:
-        self.pair = pair
+    def __init__(self, lab: Pair | Mesh, directory: Path) -> None:
+        self.lab = lab
         self.directory = directory
         self.variables: dict[str, Any] = {
             "iperf3_seconds": 1, "sockperf_seconds": 1, "pairbench_blocks": 1,
             "ansible_python_interpreter": "/usr/bin/python3", "ansible_connection": "pairbench.lab.netns",
+            "pairbench_spool": str(directory / "spool"),
         }
         self.hosts: dict[str, dict[str, Any]] = {
-            "one": {"ansible_netns": pair.server.name, "pairbench_address": pair.server.address},
-            "two": {"ansible_netns": pair.client.name, "pairbench_address": pair.client.address},
+            name: {"ansible_netns": host.name, "pairbench_address": host.address}
+            for name, host in zip(HOST_NAMES, lab.hosts, strict=False)
         }
+
+    @property
+    def pair(self) -> Pair:
+        """The pair, where the lab is one."""
+        assert isinstance(self.lab, Pair)
+        return self.lab
 
     @property
     def sweep(self) -> Path:
@@ -57,6 +67,11 @@ class Bench:
     def table(self, name: str) -> list[dict[str, str]]:
         with (self.sweep / f"{name}.csv").open(newline="", encoding="utf-8") as handle:
             return list(csv.DictReader(handle))
+
+
+def running(lab: Pair | Mesh) -> list[str]:
+    """``pid comm`` of the tools that run in the namespaces of a lab."""
+    return [line for host in lab.hosts for line in host.processes() if line.split()[1] in TOOLS]
 
 
 def changed_total(output: str) -> int:

@@ -52,6 +52,39 @@ class Host:
         return run(*self.enter, "ss", "-H", "-lntu").stdout
 
 
+class Mesh:
+    """Several hosts on one switch, each a namespace of its own."""
+
+    def __init__(self, number: int, count: int) -> None:
+        prefix = f"pbmesh{os.getpid()}n{number}"
+        self.switch = f"{prefix}sw"
+        self.hosts = tuple(Host(f"{prefix}h{index}", f"10.10.78.{index}") for index in range(1, count + 1))
+
+    def up(self) -> None:
+        run("ip", "netns", "add", self.switch)
+        run("ip", "-n", self.switch, "link", "add", "sw", "type", "bridge")
+        run("ip", "-n", self.switch, "link", "set", "sw", "up")
+        for index, host in enumerate(self.hosts):
+            run("ip", "netns", "add", host.name)
+            run("ip", "-n", self.switch, "link", "add", f"p{index}", "type", "veth", "peer", "name", "d0", "netns",
+                host.name)
+            run("ip", "-n", self.switch, "link", "set", f"p{index}", "master", "sw", "up")
+            run("ip", "-n", host.name, "addr", "add", f"{host.address}/24", "dev", "d0")
+            run("ip", "-n", host.name, "link", "set", "d0", "up")
+            run("ip", "-n", host.name, "link", "set", "lo", "up")
+
+    def cut(self, index: int, state: str = "down") -> None:
+        """Take the link of one host down at the switch, or up again."""
+        run("ip", "-n", self.switch, "link", "set", f"p{index}", state)
+
+    def down(self) -> None:
+        for host in self.hosts:
+            for line in host.processes():
+                os.kill(int(line.split()[0]), 9)
+        for name in (*(host.name for host in self.hosts), self.switch):
+            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+
+
 class Pair:
     """Two hosts joined by a veth pair, and sessions executed on them with the real module code."""
 

@@ -8,5 +8,5 @@ import sys
 from ansible_collections.pairbench.lab.plugins.module_utils._children import Wakeup
 from ansible_collections.pairbench.lab.plugins.module_utils._session import run_session
 
-ends, problem = run_session(json.load(sys.stdin), Wakeup())
-json.dump({"ends": ends, "problem": problem}, sys.stdout)
+outcome = run_session(json.load(sys.stdin), Wakeup())
+json.dump(vars(outcome) | {"_spec": None, "_spool": None}, sys.stdout)

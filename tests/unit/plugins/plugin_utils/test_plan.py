@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import (
+    Bottlenecks,
     CaseSpec,
     PlanError,
+    Selection,
     estimated_seconds,
     make_plan,
     remaining,
+    run_count,
+    what_remains,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_or_create, load_plan, store_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.schedule import circle_rounds, greedy_rounds
@@ -72,9 +76,40 @@ def test_every_block_holds_everything_once(count: int, seed: int, mode: str, tra
 
 def test_a_longer_plan_begins_with_the_shorter_one_and_order_is_random() -> None:
     short, long = plan(4, blocks=2), plan(4, blocks=5)
-    assert long.steps[: len(short.steps)] == short.steps
+    assert list(long.steps[: len(short.steps)]) == list(short.steps)
     assert plan(4, blocks=2) == short
     assert plan(4, blocks=2, seed=8).steps != short.steps
+
+
+def test_the_steps_of_a_plan_can_be_had_one_by_one_in_any_order() -> None:
+    made = plan(5)
+    everything = list(made.steps)
+    assert [made.steps[index] for index in reversed(range(len(made.steps)))] == everything[::-1]
+    assert made.steps[-1] == everything[-1]
+    with pytest.raises(IndexError):
+        made.steps[len(everything)]
+
+
+def test_capacities_of_a_hypervisor_and_an_uplink_are_kept() -> None:
+    shared = Bottlenecks(
+        {"h0": "hv", "h1": "hv", "h2": "hv"}, {"h3": ["up"], "h4": ["up"], "h5": ["up"]}, {"hv": 1, "up": 2}
+    )
+    made = plan(6, bottlenecks=shared, blocks=1)
+    for step in made.steps:
+        pairs = [{session.server, session.client} for session in step.sessions]
+        assert sum(bool(pair & {"h0", "h1", "h2"}) for pair in pairs) <= 1
+        assert sum(len(pair & {"h3", "h4", "h5"}) == 1 for pair in pairs) <= 2
+    assert len({run.run_id for run in made.runs}) == 15 * 2 * 3
+
+
+def test_levels_are_nested_and_start_one_run_at_a_time() -> None:
+    made = plan(6, mode="concurrent", levels=[1, 3], blocks=2)
+    by_level: dict[int, set[frozenset[str]]] = {}
+    for step in made.steps:
+        [(level, case)] = {(run.level, (run.case, run.traced)) for session in step.sessions for run in session.runs}
+        assert all(len(session.runs) == 1 for session in step.sessions) and len(step.sessions) == level and case
+        by_level.setdefault(level, set()).update(frozenset((one.server, one.client)) for one in step.sessions)
+    assert by_level[1] < by_level[3] and len(by_level[3]) == 3
 
 
 def test_directions_say_who_serves() -> None:
@@ -100,7 +135,11 @@ def test_run_ids_are_file_names_whatever_hosts_are_called() -> None:
         ({"blocks": 0}, "pairbench_blocks is 0"),
         ({"mode": "all"}, "pairbench_mode is 'all'"),
         ({"directions": {"iperf3": "up"}}, "iperf3_direction is 'up'"),
-        ({"pairs": [("h0", "h9")]}, "a pair is two different hosts of the play"),
+        ({"selection": Selection(declared=(("h0", "h9"),))}, "h9"),
+        ({"levels": [1], "mode": "rounds"}, "levels need mode concurrent"),
+        ({"levels": [3], "mode": "concurrent"}, "3"),
+        ({"selection": Selection(declared=(("h0", "h1"), ("h1", "h0"))), "directions": {"iperf3": "both",
+          "sockperf": "both"}}, "twice"),
         ({"cases": {"iperf3": [CASES["iperf3"][0], CASES["iperf3"][0]]}}, "two runs of the plan have the same name"),
     ],
 )
@@ -112,13 +151,32 @@ def test_what_cannot_be_planned_is_named(changes: dict[str, Any], sentence: str)
 def test_remaining_leaves_out_what_is_done() -> None:
     made = plan()
     done = {run.run_id for run in made.steps[0].sessions[0].runs} | {made.steps[1].sessions[0].runs[0].run_id}
-    left = remaining(made, done)
-    assert {run.run_id for step in left for session in step.sessions for run in session.runs} == {
+    left = dict(remaining(made, done))
+    assert {run.run_id for step in left.values() for session in step.sessions for run in session.runs} == {
         run.run_id for run in made.runs
     } - done
-    assert len(left) == len(made.steps) - 1
-    assert remaining(made, {run.run_id for run in made.runs}) == ()
-    assert estimated_seconds(()) == 0 < estimated_seconds(left) < estimated_seconds(made.steps)
+    assert list(left) == list(range(1, len(made.steps)))
+    assert not list(remaining(made, {run.run_id for run in made.runs}))
+    assert estimated_seconds(()) == 0 < estimated_seconds(left.values()) < estimated_seconds(made.steps)
+
+
+@given(st.integers(2, 7), st.sampled_from(["rounds", "isolated", "concurrent"]), st.booleans())
+def test_what_remains_of_an_untouched_plan_is_counted_without_making_its_runs(count: int, mode: str, trace: bool) -> None:
+    made = plan(count, mode=mode, trace=trace, directions={"iperf3": "both", "sockperf": "first_serves"})
+    quick, slow = what_remains(made), what_remains(made, done={"no such run"})
+    assert (list(quick.indexes), quick.runs, quick.hosts, quick.benchmarks) == (
+        list(slow.indexes), slow.runs, slow.hosts, slow.benchmarks,
+    )
+    assert quick.seconds == pytest.approx(slow.seconds)
+    assert quick.runs == run_count(made) == len(made.runs)
+
+
+def test_a_limit_leaves_pairs_of_other_hosts_out() -> None:
+    made = plan(4)
+    left = what_remains(made, only=frozenset({"h0", "h2", "h3"}))
+    assert left.hosts == {"h0", "h2", "h3"} and left.runs == run_count(made) // 2
+    sessions = [session for _index, step in remaining(made, (), {"h0", "h2"}) for session in step.sessions]
+    assert {frozenset((session.server, session.client)) for session in sessions} == {frozenset(("h0", "h2"))}
 
 
 def test_the_longest_session_of_a_step_decides_its_time() -> None:
@@ -128,16 +186,17 @@ def test_the_longest_session_of_a_step_decides_its_time() -> None:
 
 def test_a_stored_plan_reads_back_and_grows_but_never_changes(tmp_path: Path) -> None:
     def create(seed: int, blocks: int) -> Any:
-        return plan(seed=seed, blocks=blocks)
+        return plan(12, seed=seed, blocks=blocks)
 
     made, new = load_or_create(tmp_path, create, blocks=2, seed=0)
     assert new and made.seed > 0
     store_plan(tmp_path, made)
     assert load_plan(tmp_path) == made
+    assert list(load_plan(tmp_path).hosts) == list(made.hosts) and made.uid
     assert load_or_create(tmp_path, create, blocks=2, seed=0) == (made, False)
     assert load_or_create(tmp_path, create, blocks=1, seed=0) == (made, False)
     grown, new = load_or_create(tmp_path, create, blocks=4, seed=made.seed)
-    assert new and grown.steps[: len(made.steps)] == made.steps
+    assert new and list(grown.steps[: len(made.steps)]) == list(made.steps) and grown.uid == made.uid
 
     def other(seed: int, blocks: int) -> Any:
         return plan(3, seed=seed, blocks=blocks, settings={"a": 2, "b": True})

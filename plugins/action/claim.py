@@ -1,0 +1,38 @@
+# Copyright the pairbench maintainers. MIT licence (see LICENSE).
+"""Claim this host for the sweep that is being executed, or give it back."""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.pairbench.lab.plugins.plugin_utils import live_pass
+
+ORPHAN_SLACK_SECONDS = 30.0
+
+
+class ActionModule(ActionBase):
+    """Says to the module of the same name what the plan and the pass know."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        live = live_pass.current()
+        if live is None:
+            raise AnsibleActionFail("No sweep has been planned in this play: use the role pairbench.lab.bench")
+        host, plan = task_vars["inventory_hostname"], task_vars["_bench_plan"]
+        arguments = {
+            "state": self._task.args.get("state", "present"),
+            "sweep": plan["uid"],
+            "host": host,
+            "owner": f"sweep {plan['sweep']} of {live.identity}",
+            "lease_seconds": plan["lease_seconds"],
+            "wait_seconds": plan["wait_seconds"],
+            "orphan_seconds": plan["longest_run_seconds"] + ORPHAN_SLACK_SECONDS,
+            "spool": plan["spool"],
+            "forget": sorted(live.recorded.get(host, ())),
+        }
+        result.update(
+            self._execute_module(module_name="pairbench.lab.claim", module_args=arguments, task_vars=task_vars)
+        )
+        return result

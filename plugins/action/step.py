@@ -1,0 +1,65 @@
+# Copyright the pairbench maintainers. MIT licence (see LICENSE).
+"""Execute this host's end of a session, where it has one in this step."""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible_collections.pairbench.lab.plugins.plugin_utils import live_pass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import end_of, session_of
+
+SESSION = "pairbench.lab.session"
+
+
+class ActionModule(ActionBase):
+    """Reads the pass that the callback keeps; calls the session module on the host."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        live = live_pass.current()
+        if live is None:
+            raise AnsibleActionFail("No sweep has been planned in this play: use the role pairbench.lab.bench")
+        if live.refusal:
+            raise AnsibleActionFail(f"No further session begins. {live.refusal}")
+        host = task_vars["inventory_hostname"]
+        session = session_of(live.step, host) if live.step else None
+        why = live.why_left_out(session) if session else "this host rests in this step"
+        if why:
+            result.update(skipped=True, skip_reason=why)
+            return result
+        returned = self._execute_module(
+            module_name=SESSION, module_args=_arguments(live, session, host, task_vars), task_vars=task_vars
+        )
+        result.update(_as_data(returned))
+        return result
+
+
+def _arguments(live, session, host, task_vars):
+    plan, probe = task_vars["_bench_plan"], task_vars["_bench_probe"]
+    end = end_of(live.plan, session, host, plan["tool_ports"], plan["ready_seconds"])
+    return end | {
+        "host": host,
+        "control_port": plan["control_port"],
+        "token": live.token(live.step_index, session.server, session.client),
+        "owner": f"sweep {plan['sweep']} of {live.identity}",
+        "sweep": plan["uid"],
+        "lease_seconds": plan["lease_seconds"],
+        "boot_id": probe.get("boot_id") or "",
+        "spool": plan["spool"],
+        "forget": sorted(live.recorded.get(host, ())),
+        "rendezvous_seconds": plan["rendezvous_seconds"],
+        "tool_version": probe["tools"][session.runs[0].benchmark]["version"],
+        "tracer": probe["tracer"],
+        "trace_mode": plan["trace_mode"],
+    }
+
+
+def _as_data(returned):
+    """A session that broke is data too: only what keeps the whole sweep from going on may fail the task."""
+    if not returned.get("failed"):
+        return returned
+    text = str(returned.get("msg") or "no message")
+    detail = " ".join(part for part in (text, str(returned.get("module_stderr") or "").strip()[-500:]) if part)
+    return {"changed": True, "ends": {}, "error": {"reason": "module_failed", "detail": detail}}

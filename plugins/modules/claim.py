@@ -1,0 +1,124 @@
+#!/usr/bin/python
+# Copyright the pairbench maintainers. MIT licence (see LICENSE).
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: claim
+short_description: Claim a host for a sweep, or give it back
+version_added: 0.1.0
+description:
+  - A claimed host belongs to one sweep until it is given back, or until the claim has not been renewed for its lease.
+    Each session renews it. A claim of the same sweep is taken over.
+  - Waits for a session of the same sweep that a former controller left running.
+  - Returns what the host keeps of runs whose results have not become records yet.
+options:
+  state:
+    description: Whether to claim the host or to give it back.
+    type: str
+    choices: [present, absent]
+    default: present
+  sweep:
+    description: Unique id of the sweep.
+    type: str
+    required: true
+  host:
+    description: Inventory name of this host.
+    type: str
+    required: true
+  owner:
+    description: Who claims it; shown to whoever finds the host claimed.
+    type: str
+    default: pairbench
+  lease_seconds:
+    description: How long the claim holds without being renewed.
+    type: float
+    default: 600
+  wait_seconds:
+    description: How long to wait for another sweep.
+    type: float
+    default: 0
+  orphan_seconds:
+    description: How long a session that a former controller of this sweep left may still run.
+    type: float
+    default: 60
+  spool:
+    description: Folder in which the host keeps the outputs of runs.
+    type: str
+    default: /var/lib/pairbench/spool
+  forget:
+    description: Names in the spool that have become part of records.
+    type: list
+    elements: str
+    default: []
+author:
+  - The pairbench maintainers
+"""
+
+EXAMPLES = r"""
+- name: Claim the host
+  pairbench.lab.claim:
+    sweep: 5f0c1d2e3a4b5c6d
+    host: vm1
+    owner: sweep nightly of me@here
+"""
+
+RETURN = r"""
+spooled:
+  description: What the host keeps, each with name, run_id, execution, role and end.
+  type: list
+  elements: dict
+  returned: success
+forgotten:
+  description: Names that are not in the spool any more.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pairbench.lab.plugins.module_utils._host_lock import Claim, HostBusy, await_idle
+from ansible_collections.pairbench.lab.plugins.module_utils._spool import Spool
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "sweep": {"type": "str", "required": True},
+            "host": {"type": "str", "required": True},
+            "owner": {"type": "str", "default": "pairbench"},
+            "lease_seconds": {"type": "float", "default": 600},
+            "wait_seconds": {"type": "float", "default": 0},
+            "orphan_seconds": {"type": "float", "default": 60},
+            "spool": {"type": "str", "default": "/var/lib/pairbench/spool"},
+            "forget": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    if module.check_mode:
+        module.exit_json(changed=False, spooled=[], forgotten=[])
+    claim = Claim(params["sweep"], params["owner"])
+    spool = Spool(params["spool"], params["sweep"], params["host"])
+    try:
+        if params["state"] == "present":
+            claim.take(params["lease_seconds"], time.monotonic() + params["wait_seconds"])
+            await_idle(time.monotonic() + max(params["wait_seconds"], params["orphan_seconds"]))
+            spool.prune()
+        else:
+            claim.release()
+    except HostBusy as error:
+        module.fail_json(
+            msg="%s: %s. Let it end, or wait for it with -e pairbench_wait_seconds=SECONDS" % (params["host"], error)
+        )
+    except OSError as error:
+        module.fail_json(msg="%s: the host cannot be claimed: %s" % (params["host"], error))
+    forgotten = spool.forget(params["forget"])
+    module.exit_json(changed=False, spooled=spool.entries(), forgotten=forgotten)
+
+
+if __name__ == "__main__":
+    main()

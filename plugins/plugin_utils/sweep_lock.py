@@ -1,0 +1,79 @@
+"""One controller at a time on one sweep.
+
+The lock is the kernel's, on a file beside the plan, and belongs to one process: it ends with that process however that
+ends, and it is not inherited by the processes forked from it. On a network file system it holds between machines too,
+where the file system supports such locks (NFS 4 does).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import os
+import platform
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO
+
+LOCK_FILE = "lock"
+
+
+class SweepHeld(RuntimeError):
+    """Another controller works on this sweep; the text says which and since when."""
+
+
+def identity() -> str:
+    """Who holds a lock, for whoever finds it: ``user@machine, pid 4711``."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without an entry, as containers have
+        user = str(os.getuid())
+    return f"{user}@{platform.node()}, pid {os.getpid()}"
+
+
+class SweepLock:
+    """Held from ``acquire`` until ``release`` or the end of the process."""
+
+    def __init__(self, sweep_dir: Path) -> None:
+        self._path = sweep_dir / LOCK_FILE
+        self._handle: IO[str] | None = None
+
+    def acquire(self) -> None:
+        """Take the lock. Raises SweepHeld, or OSError when the file cannot be written."""
+        handle = self._path.open("a+", encoding="utf-8")
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = _read(handle)
+            handle.close()
+            raise SweepHeld(f"the sweep in {self._path.parent} is held by {holder}") from None
+        handle.truncate(0)
+        handle.write(f"{identity()}, since {datetime.now(timezone.utc).isoformat(timespec='seconds')}\n")
+        handle.flush()
+        self._handle = handle
+
+    def release(self) -> None:
+        """Give the lock back; nothing happens when it is not held."""
+        if self._handle is not None:
+            self._handle.truncate(0)
+            self._handle.close()
+            self._handle = None
+
+
+def held_by(sweep_dir: Path) -> str:
+    """Who holds the sweep now, in words; empty when nobody does."""
+    try:
+        handle = (sweep_dir / LOCK_FILE).open("r+", encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    with handle:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return _read(handle)
+        return ""
+
+
+def _read(handle: IO[str]) -> str:
+    handle.seek(0)
+    return handle.read().strip() or "another controller"
