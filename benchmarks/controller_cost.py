@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections import defaultdict
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -69,7 +70,8 @@ def measured(hosts: int) -> tuple[float, float, int]:
         (folder / "lab.yml").write_text(inventory(hosts))
         try:
             # Preparing is not part of a round: the same lab with one round less is taken off.
-            play(folder, "pairbench.lab.bench", "--forks", str(2 * hosts), "--limit", "vm1,vm2", "-e", "pairbench_sweep=warm")
+            warm = ("--limit", "vm1,vm2", "-e", "pairbench_sweep=warm")
+            play(folder, "pairbench.lab.bench", "--forks", str(2 * hosts), *warm)
             full = traced(folder, "--forks", str(2 * hosts))
             bare = traced(folder, "--forks", str(2 * hosts), "-e", "pairbench_sweep=bare", "-e", "pairbench_sample=1")
             between = gaps(folder / "results" / "default" / "runs.csv")
@@ -100,7 +102,7 @@ def gaps(table: Path) -> list[float]:
             start = datetime.fromisoformat(row["started_at"].replace("Z", "+00:00"))
             spans[row["round"]].append((start, start + timedelta(seconds=float(row["seconds"]))))
     rounds = sorted((min(start for start, _ in items), max(end for _, end in items)) for items in spans.values())
-    return [(after[0] - before[1]).total_seconds() for before, after in zip(rounds, rounds[1:], strict=False)]
+    return [(after[0] - before[1]).total_seconds() for before, after in pairwise(rounds)]
 
 
 def main() -> None:
