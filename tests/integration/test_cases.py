@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.module_utils import _tracer
+from bench import Bench, words
 from namespaces import Host, Pair, finish, run, wait_until
 
 STATE = Path("/run/pairbench")
@@ -195,3 +196,45 @@ def test_counts_are_the_same_with_and_without_pinning(tracer: dict[str, Any], tm
         counted.append({key: value for key, value in calls.items() if key.startswith("dd,")})
     assert counted[0] == counted[1]
     assert sum(counted[0].values()) > 14000
+
+
+def test_a_matrix_through_the_whole_bench(pair: Pair, tmp_path: Path) -> None:
+    bench = Bench(pair, tmp_path)
+    last = max(os.sched_getaffinity(0))
+    bench.hosts["one"]["pairbench_cpus"] = [last]
+    bench.hosts["two"]["pairbench_cpus"] = str(last)
+    bench.variables |= {
+        "iperf3_cases": [
+            {"name": "both", "bidirectional": True, "parallel": 1},
+            {"protocol": "udp", "packets_per_second": 1000, "length": 1400, "parallel": 1},
+        ],
+        "sockperf_matrix": {"message_bytes": [64, 256], "mtu": [0, 1400], "pin": [False, True]},
+        "pairbench_trace": False,
+    }
+    done = bench.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    runs = bench.table("runs")
+    assert len(runs) == 3 + 8 and {row["status"] for row in runs} == {"valid"}, [row["reason"] for row in runs]
+    assert {row["case"] for row in runs} >= {
+        "both_forward", "both_reverse", "udp_P1_t1_pps1000_l1400", "ping-pong_udp_m256_t1_mtu1400_pinned"
+    }
+    cases = {row["run_id"]: row["case"] for row in runs}
+    packets = [float(row["value"]) for row in bench.table("samples")
+               if row["metric"] == "packets_per_second" and "pps1000" in cases[row["run_id"]]]
+    assert len(packets) == 1 and 900 < packets[0] < 1100  # what was asked for, not how long it took
+    for path in (bench.sweep / "records").iterdir():
+        record = json.loads(path.read_text(encoding="utf-8"))
+        name = record["run"]["case"]
+        for side in ("server", "client"):
+            settings = record[side]["settings"]
+            assert (settings or {}).get("mtu_bytes") == (1400 if "mtu1400" in name else None), name
+            assert (settings or {}).get("cpus") == (str(last) if "pinned" in name else None), name
+    assert mtus(pair) == (1500, 1500)
+
+
+def test_a_pinned_case_without_cpus_measures_nothing_and_names_the_hosts(pair: Pair, tmp_path: Path) -> None:
+    bench = Bench(pair, tmp_path)
+    done = bench.run("-e", "iperf3_pin=true")
+    assert done.returncode != 0
+    assert "one, two: no pairbench_cpus" in words(done.stdout + done.stderr)
+    assert not (bench.sweep / "records").exists()
