@@ -15,7 +15,7 @@ $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check \
 	    'ansible-core>=2.17,<2.22' 'ansible-runner>=2.4' 'jinja2>=3.1' 'pandas>=2.1' 'scipy>=1.11' \
-	    'pytest>=8' 'hypothesis>=6.100' 'ruff>=0.6' 'mypy>=1.11' pandas-stubs scipy-stubs types-PyYAML build
+	    'pytest>=8' 'hypothesis>=6.100' 'ruff>=0.6,<0.18' 'mypy>=1.11' pandas-stubs scipy-stubs types-PyYAML build
 	$(PYTHON) tools/link_collection.py $(BIN)
 	touch $@
 

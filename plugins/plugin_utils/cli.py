@@ -1,4 +1,4 @@
-"""The console script ``pairbench``: parse captured output, import notes, build tables again."""
+"""The console script ``pairbench``: repeat sweeps, parse captured output, import notes, build tables again."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from . import sweep_command
 from .files import StorageError
 from .importer import ImportedSweep, NotesError, read_notes
 from .listing import describe
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     notes.add_argument("--configuration", required=True, metavar="NAME", type=_name, help="what the lab was")
     notes.add_argument("--results", default="results", metavar="DIR", type=Path, help="default: results")
     notes.set_defaults(command=_import)
+    sweep_command.add_parser(commands)
     tables = commands.add_parser("tables", help="build the tables of a sweep again from its records")
     tables.add_argument("sweep", metavar="SWEEP_DIR", type=Path, help="results/<sweep>")
     tables.set_defaults(command=_tables)

@@ -1,0 +1,137 @@
+"""One pass of the playbook through ansible-runner: live progress, a log of its own, a clean end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO, Any
+
+CALLBACK = "pairbench.lab.summary"
+TELLING = re.compile(r"^(\[\d+/\d+ runs|Sweep .*(to do|nothing to do)|Collected |The sweep is held|.*fell away: )")
+"""Lines of the playbook that say how far it is; everything is in the log."""
+FAILED = re.compile(r"^(\[ERROR\]|fatal:|failed:)")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+HELD = re.compile(r"is held by ")
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """How a pass ended: ``returncode`` of ansible-playbook, and whether somebody else holds sweep or host."""
+
+    returncode: int
+    held: bool
+    errors: tuple[str, ...]
+    log: Path
+
+
+def next_log(sweep_dir: Path) -> Path:
+    """A name that no pass has used."""
+    folder = sweep_dir / "logs"
+    number = 1
+    while (folder / f"pass-{number:03d}.log").exists():
+        number += 1
+    return folder / f"pass-{number:03d}.log"
+
+
+class Pass:
+    """Runs ``ansible-playbook`` and can be told to stop."""
+
+    def __init__(self, playbook: str, options: Sequence[str], log: Path, say: Callable[[str], None]) -> None:
+        self._playbook = playbook
+        self._options = list(options)
+        self._log = log
+        self._say = say
+        self._errors: list[str] = []
+        self._held = False
+        self._children_before = _children()
+
+    def run(self) -> PassResult:
+        """Run it to its end. A signal reaches it through ``stop``, called by the handler of that signal."""
+        import ansible_runner
+
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="pairbench-runner-") as private, self._log.open("x") as log:
+            thread, runner = ansible_runner.run_async(
+                private_data_dir=private,
+                project_dir=str(Path.cwd()),
+                playbook=self._playbook,
+                cmdline=" ".join(_quoted(option) for option in self._options),
+                envvars=environment(os.environ),
+                event_handler=lambda event: self._event(event, log),
+                cancel_callback=lambda: False,  # without one, the runner takes our signals and kills the playbook
+                quiet=True,
+                suppress_env_files=True,
+            )
+            _join(thread)
+        return PassResult(runner.rc if runner.rc is not None else 1, self._held, tuple(self._errors), self._log)
+
+    def stop(self, number: int) -> None:
+        """Send the playbook a signal: SIGINT lets it end its sessions and write what there is."""
+        for pid in _children() - self._children_before:
+            if b"ansible-playbook" in _command(pid):
+                os.kill(pid, number)
+
+    def _event(self, event: Mapping[str, Any], log: IO[str]) -> bool:
+        text = event.get("stdout") or ""
+        stamp = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        for line in text.splitlines():
+            plain = COLOUR.sub("", line).rstrip()
+            log.write(f"{stamp} {plain}\n")
+            self._held = self._held or HELD.search(plain) is not None
+            if TELLING.match(plain):
+                self._say(plain)
+            elif FAILED.match(plain):
+                self._errors.append(plain)
+        log.flush()
+        return False  # the runner need not keep the event in a file
+
+
+def environment(given: Mapping[str, str]) -> dict[str, str]:
+    """Environment of the playbook: this Python's commands first, and the callback on."""
+    enabled = [name for name in given.get("ANSIBLE_CALLBACKS_ENABLED", "").split(",") if name]
+    if CALLBACK not in enabled:
+        enabled.append(CALLBACK)
+    path = os.pathsep.join((str(Path(sys.executable).parent), given.get("PATH", os.defpath)))
+    return {"ANSIBLE_CALLBACKS_ENABLED": ",".join(enabled), "PATH": path}
+
+
+def _quoted(option: str) -> str:
+    """ansible-runner splits its command line as a shell does."""
+    return "'" + option.replace("'", "'\"'\"'") + "'"
+
+
+def _join(thread: threading.Thread) -> None:
+    """Wait in short pieces, so that handlers of signals get their turn."""
+    while thread.is_alive():
+        thread.join(0.2)
+
+
+def _children() -> set[int]:
+    """Processes whose parent is this one."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_bytes().rsplit(b")", 1)[1].split()
+            except (OSError, IndexError):
+                continue
+            if int(fields[1]) == os.getpid():
+                found.add(int(entry.name))
+    return found
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
