@@ -25,7 +25,8 @@ class Interrupted(Exception):
     """A signal asked this process to stop."""
 
 
-def _die_with_parent():
+def die_with_parent():
+    """Have the kernel send this process SIGTERM when the process that started it dies."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
@@ -114,7 +115,7 @@ class Child:
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
                 env=environment or dict(os.environ, LC_ALL="C"),
             )
         self.started = time.monotonic()
@@ -151,6 +152,15 @@ class Child:
             if wakeup.wait(descriptors, left) and self._process.poll() is None:
                 return False
         return True
+
+    def interrupt(self):
+        """Ask the child, and what it started, to end; the guard only waits for it."""
+        for pid in group_members(self.session_id):
+            if pid != self.session_id:
+                try:
+                    os.kill(pid, signal.SIGINT)
+                except ProcessLookupError:
+                    pass
 
     def stop(self, grace_seconds=3.0):
         """End whatever is left of the child's process group; never raises, never waits longer than twice."""

@@ -87,15 +87,18 @@ class Channel:
         self._socket.close()
 
 
-def _authenticate(channel, token, role, peer_role):
+def _authenticate(channel, token, role, peer_roles):
+    """Prove our role and hear who the other end is; its role. Raises PeerLost when it cannot prove one of these."""
     nonce = os.urandom(16).hex()
     channel.send(kind="hello", nonce=nonce)
     deadline = time.monotonic() + HANDSHAKE_SECONDS
     theirs = channel.receive(deadline).get("nonce")
     channel.send(kind="proof", proof=_proof(token, role, str(theirs)))
-    proof = channel.receive(deadline).get("proof")
-    if not hmac.compare_digest(str(proof), _proof(token, peer_role, nonce)):
-        raise PeerLost("the other end does not know this session's token")
+    proof = str(channel.receive(deadline).get("proof"))
+    for peer_role in peer_roles:
+        if hmac.compare_digest(proof.encode(), _proof(token, peer_role, nonce).encode()):
+            return peer_role
+    raise PeerLost("the other end does not know this session's token")
 
 
 def listen(address, port):
@@ -112,31 +115,33 @@ def listen(address, port):
     return listener
 
 
-def accept(listener, token, wakeup, deadline):
-    """Wait for the client end; strangers are turned away. Raises PeerLost at the deadline."""
+def accept(listener, token, wakeup, deadline, roles=("client",)):
+    """Wait for somebody in one of the roles; strangers are turned away. Returns (role, channel).
+
+    Raises PeerLost at the deadline.
+    """
     while True:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise PeerLost("the client end did not come to the control port in time")
+            raise PeerLost("the %s end did not come to the control port in time" % roles[0])
         if not wakeup.wait([listener], left):
             continue
         connection, _address = listener.accept()
         channel = Channel(connection, wakeup)
         try:
-            _authenticate(channel, token, "server", "client")
-            return channel
+            return _authenticate(channel, token, "server", roles), channel
         except PeerLost:
             channel.close()
 
 
-def connect(address, port, source_address, token, wakeup, deadline):
+def connect(address, port, source_address, token, wakeup, deadline, role="client"):
     """Reach the server end, trying again until the deadline. Raises PeerLost when it never answers."""
     last = "no answer"
     while time.monotonic() < deadline:
         try:
             connection = socket.create_connection(
                 (address, port), timeout=max(0.1, min(2.0, deadline - time.monotonic())),
-                source_address=(source_address, 0),
+                source_address=(source_address, 0) if source_address else None,
             )
         except OSError as error:
             last = str(error)
@@ -144,7 +149,7 @@ def connect(address, port, source_address, token, wakeup, deadline):
             continue
         channel = Channel(connection, wakeup)
         try:
-            _authenticate(channel, token, "client", "server")
+            _authenticate(channel, token, role, ("server",))
             return channel
         except PeerLost as error:
             last = str(error)

@@ -28,6 +28,7 @@ from ansible_collections.pairbench.lab.plugins.module_utils._children import (
 )
 from ansible_collections.pairbench.lab.plugins.module_utils._figures import HostFigures
 from ansible_collections.pairbench.lab.plugins.module_utils._host_lock import Claim, HostBusy, HostLock, utc_now
+from ansible_collections.pairbench.lab.plugins.module_utils._observer import ARM_SECONDS, Observers
 from ansible_collections.pairbench.lab.plugins.module_utils._ports import listening_inodes, socket_owners
 from ansible_collections.pairbench.lab.plugins.module_utils._spool import Spool
 
@@ -35,6 +36,7 @@ LISTEN_POLL_SECONDS = 0.02
 PORT_FREE_SECONDS = 3.0
 SERVER_EXIT_SECONDS = 10.0
 MESSAGE_SLACK_SECONDS = 15.0
+OBSERVER_SECONDS = 20.0
 SPACE_BYTES = 16 << 20  # an hour of iperf3's reports on 128 streams, or a trace, fits several times
 HARMLESS = "couldn't set RLIMIT_MEMLOCK"  # every old bpftrace says so on a new kernel
 
@@ -76,6 +78,7 @@ def empty_end(spec, run, problem=None):
         "problem": problem,
         "figures": None,
         "settings": None,
+        "vmm": None,
     }
 
 
@@ -248,7 +251,7 @@ def _problem(error):
 def _message_deadline(run):
     return (
         time.monotonic() + run["limit_seconds"] + run["ready_seconds"] + KILL_AFTER_SECONDS
-        + SERVER_EXIT_SECONDS + MESSAGE_SLACK_SECONDS
+        + SERVER_EXIT_SECONDS + ARM_SECONDS + MESSAGE_SLACK_SECONDS
     )
 
 
@@ -268,8 +271,11 @@ def _start_server(spec, run, directory, wakeup):
     return execution
 
 
-def _serve_run(spec, run, channel, wakeup):
-    """The server end of one run. Returns its END; PeerLost and Interrupted carry on to the caller."""
+def _serve_run(spec, run, channel, wakeup, observers):
+    """The server end of one run. Returns its END; PeerLost and Interrupted carry on to the caller.
+
+    Observers count from when the server listens to when the client has ended.
+    """
     with tempfile.TemporaryDirectory(prefix="pairbench-") as directory:
         try:
             execution = _start_server(spec, run, directory, wakeup)
@@ -278,9 +284,12 @@ def _serve_run(spec, run, channel, wakeup):
             return error.end or empty_end(spec, run, _problem(error))
         try:
             wakeup.controller_needed = False
+            observed = observers.arm(run["run_id"]) if run["traced"] else {}
             channel.send(kind="ready", run_id=run["run_id"], problem=None)
             done = channel.expect("done", run["run_id"], _message_deadline(run))
             execution.mark_measured()
+            if run["traced"]:
+                observers.disarm(run["run_id"], observed)
             if run["stop"] == "interrupt" or not done.get("measured"):
                 execution.interrupt_benchmark()
             if not execution.child.wait(wakeup, time.monotonic() + SERVER_EXIT_SECONDS):
@@ -288,6 +297,8 @@ def _serve_run(spec, run, channel, wakeup):
                 execution.child.wait(wakeup, time.monotonic() + SERVER_EXIT_SECONDS)
         finally:
             execution.finish()
+        if run["traced"]:
+            execution.end["vmm"] = observers.observations(run["run_id"], observed) or None
         try:
             _await_port_free(run)
         except RunProblem as error:
@@ -325,7 +336,7 @@ def _drive_run(spec, run, channel, wakeup):
         return execution.end
 
 
-def _open_channel(spec, wakeup):
+def _open_channel(spec, wakeup, observers):
     deadline = time.monotonic() + spec["rendezvous_seconds"]
     if spec["role"] == "client":
         return _rendezvous.connect(
@@ -339,9 +350,31 @@ def _open_channel(spec, wakeup):
             "cannot listen on %s port %d for the other end: %s" % (spec["address"], spec["control_port"], error),
         ) from error
     try:
-        return _rendezvous.accept(listener, spec["token"], wakeup, deadline)
+        return _meet(listener, spec["token"], wakeup, deadline, observers)
     finally:
         listener.close()
+
+
+def _meet(listener, token, wakeup, deadline, observers):
+    """Wait for the client end, and for the observers as far as they come in time."""
+    channel = None
+    while channel is None or observers.awaited:
+        roles = [] if channel else ["client"]
+        roles += ["observer-" + side for side in sorted(observers.awaited)]
+        try:
+            role, found = _rendezvous.accept(listener, token, wakeup, deadline, roles)
+        except _rendezvous.PeerLost:
+            if channel is None:
+                raise
+            observers.give_up()
+            break
+        if role == "client":
+            channel = found
+            # The client end is waiting: whoever observes has had the same time to come.
+            deadline = min(deadline, time.monotonic() + OBSERVER_SECONDS)
+        else:
+            observers.join(role, found)
+    return channel
 
 
 class Outcome:
@@ -370,14 +403,21 @@ class Outcome:
 
 
 def _execute(spec, wakeup, outcome):
-    one_run = _serve_run if spec["role"] == "server" else _drive_run
-    channel = _open_channel(spec, wakeup)
-    outcome.met = True
+    observers = Observers(spec.get("observers") or {})
     try:
-        for run in spec["runs"]:
-            outcome.add(run, one_run(spec, run, channel, wakeup))
+        channel = _open_channel(spec, wakeup, observers)
+        outcome.met = True
+        try:
+            for run in spec["runs"]:
+                if spec["role"] == "server":
+                    end = _serve_run(spec, run, channel, wakeup, observers)
+                else:
+                    end = _drive_run(spec, run, channel, wakeup)
+                outcome.add(run, end)
+        finally:
+            channel.close()
     finally:
-        channel.close()
+        observers.close()
 
 
 def _require_same_boot(spec):
@@ -411,7 +451,8 @@ def run_session(spec, wakeup):
     ``rendezvous_seconds``, ``tool_version``, ``tracer`` (the self-test's result), ``trace_mode``, ``owner``, and
     ``runs``: a list of ``run_id``, ``argv``, ``protocol``, ``port``, ``stop`` (``exits`` or ``interrupt``),
     ``traced``, ``limit_seconds``, ``ready_seconds``, and where they are asked for ``mtu`` and ``cpus``. Where they are
-    given, ``sweep`` and ``lease_seconds`` claim the host, ``boot_id`` must be that of the host, ``spool`` is where
+    given, ``observers`` (server end) maps each side whose hypervisor is to count to an empty text, or to why nobody
+    does, ``sweep`` and ``lease_seconds`` claim the host, ``boot_id`` must be that of the host, ``spool`` is where
     outputs are kept and ``forget`` what of it may go.
 
     Returns an Outcome. Every run has an END, with a problem where it did not take place.

@@ -106,6 +106,12 @@ options:
         description: CPUs on which the benchmark of this end runs, like V(0-3,6); empty for all.
         type: str
         default: ''
+  observers:
+    description:
+      - Sides whose guest is observed on its hypervisor, for the server end.
+      - Maps V(server) or V(client) to an empty text when somebody will join, else to why nobody does.
+    type: dict
+    default: {}
 author:
   - The pairbench maintainers
 """
@@ -190,6 +196,7 @@ def main():
             "lease_seconds": {"type": "float", "default": 600},
             "boot_id": {"type": "str", "default": ""},
             "spool": {"type": "str", "default": ""},
+            "observers": {"type": "dict", "default": {}},
             "forget": {"type": "list", "elements": "str", "default": []},
             "runs": {"type": "list", "elements": "dict", "required": True, "options": RUN_OPTIONS},
         },
