@@ -25,6 +25,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.settings import sett
 from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import completed
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep_lock import held_by
 from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import render_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.vmm import guests_of
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 CALLBACK_MARK = "PAIRBENCH_SUMMARY_CALLBACK_PID"
@@ -54,7 +55,8 @@ class ActionModule(ActionBase):
         planned, only = _hosts_of_the_plan(hosts, stored_hosts(sweep_dir))
         bottlenecks = _bottlenecks(bench, planned, task_vars["hostvars"])
         cpus = {host: task_vars["hostvars"][host].get(CPUS) for host in planned if host in task_vars["hostvars"]}
-        settings = settings_from(bench, tools, tracer["bpftrace_mode"], bottlenecks, cpus)
+        guests = _guests(bench, planned, task_vars)
+        settings = settings_from(bench, tools, tracer["bpftrace_mode"], bottlenecks, cpus, guests)
         selection = _selection(bench, planned, task_vars["groups"])
 
         def create(seed, blocks):
@@ -78,7 +80,8 @@ class ActionModule(ActionBase):
             sweep_dir, create, blocks=bench["pairbench_blocks"], seed=bench["pairbench_seed"]
         )
         require_cpus(plan)
-        _require_forks(plan, task_vars["ansible_forks"])
+        observing = sorted({guest.hypervisor for guest in guests.values()} & set(task_vars["ansible_play_hosts_all"]))
+        _require_forks(plan, task_vars["ansible_forks"], len(observing))
         if not self._task.check_mode:
             _wait_until_free(sweep_dir, bench["pairbench_wait_seconds"], self._display)
             if created:
@@ -95,6 +98,10 @@ class ActionModule(ActionBase):
             "hosts": {host: address for host, address in hosts.items() if host in left.hosts},
             "only": sorted(only) if only is not None else None,
             "benchmarks": sorted(left.benchmarks),
+            "guests": {
+                name: {"hypervisor": guest.hypervisor, "selector": dict(guest.selector)} for name, guest in guests.items()
+            },
+            "hypervisors": observing if left.runs else [],
             "trace": bench["pairbench_trace"],
             "trace_mode": settings.trace_mode,
             "trace_required": tracer["bpftrace_required"],
@@ -132,7 +139,10 @@ def _require_callback():
 
 def _addresses(task_vars):
     hosts, missing = {}, []
+    hypervisors = set(task_vars["groups"].get("hypervisors", ()))
     for host in task_vars["ansible_play_hosts_all"]:
+        if host in hypervisors:
+            continue  # they carry what is measured, and are not measured themselves
         variables = task_vars["hostvars"][host]
         address = variables.get("pairbench_address") or variables.get("ansible_host")
         if address:
@@ -154,6 +164,14 @@ def _hosts_of_the_plan(hosts, stored):
     if len(hosts) < len(stored) and all(stored.get(host) == address for host, address in hosts.items()):
         return stored, frozenset(hosts)
     return hosts, None
+
+
+def _guests(bench, hosts, task_vars):
+    """Guests whose process on the hypervisor is counted."""
+    if not (bench["pairbench_trace"] and bench["pairbench_trace_vmm"]):
+        return {}
+    hostvars = task_vars["hostvars"]
+    return guests_of({host: hostvars[host] for host in hosts if host in hostvars}, hosts, task_vars["groups"]["all"])
 
 
 def _bottlenecks(bench, hosts, hostvars):
@@ -213,10 +231,12 @@ def _lease_seconds(plan, longest_run_seconds):
     return max(300.0, 2 * plan.steps.longest_seconds + 2 * longest_run_seconds)
 
 
-def _require_forks(plan, forks):
-    needed = 2 * widest_step(plan)
+def _require_forks(plan, forks, observing):
+    pairs = widest_step(plan)
+    needed = 2 * pairs + observing
     if forks < needed:
+        others = f", and {observing} hypervisors," if observing else ""
         raise PlanError(
-            f"forks is {forks}, but a round has {needed // 2} pairs whose {needed} ends must run at the same time: "
+            f"forks is {forks}, but a round has {pairs} pairs whose {2 * pairs} ends{others} must run at the same time: "
             f"use --forks {needed} (or forks = {needed} in ansible.cfg)"
         )

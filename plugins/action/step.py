@@ -6,13 +6,15 @@ from __future__ import annotations
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils import live_pass
-from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import end_of, session_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import end_of, session_of, silence_seconds
+from ansible_collections.pairbench.lab.plugins.plugin_utils.vmm import Guest, observed_here, observers_of
 
 SESSION = "pairbench.lab.session"
+OBSERVE = "pairbench.lab.observe"
 
 
 class ActionModule(ActionBase):
-    """Reads the pass that the callback keeps; calls the session module on the host."""
+    """Reads the pass that the callback keeps; calls the session module on the host, or has a hypervisor observe."""
 
     TRANSFERS_FILES = False
 
@@ -24,6 +26,9 @@ class ActionModule(ActionBase):
         if live.refusal:
             raise AnsibleActionFail(f"No further session begins. {live.refusal}")
         host = task_vars["inventory_hostname"]
+        if host in task_vars["_bench_plan"]["hypervisors"]:
+            result.update(self._observe(live, host, task_vars))
+            return result
         session = session_of(live.step, host) if live.step else None
         why = live.why_left_out(session) if session else "this host rests in this step"
         if why:
@@ -34,6 +39,39 @@ class ActionModule(ActionBase):
         )
         result.update(_as_data(returned))
         return result
+
+    def _observe(self, live, host, task_vars):
+        watches = _watches(live, host, task_vars)
+        if not watches:
+            return {"skipped": True, "skip_reason": "no guest of this host is traced in this step"}
+        returned = self._execute_module(module_name=OBSERVE, module_args={"watches": watches}, task_vars=task_vars)
+        # What could not be counted stands in the records of the runs, with the reason.
+        return returned | {"failed": False} if returned.get("failed") else returned
+
+
+def _guests(task_vars):
+    return {name: Guest(**guest) for name, guest in task_vars["_bench_plan"]["guests"].items()}
+
+
+def _watches(live, hypervisor, task_vars):
+    plan, guests = task_vars["_bench_plan"], _guests(task_vars)
+    return [
+        {
+            "guest": guest,
+            "side": side,
+            "hypervisor": hypervisor,
+            "selector": dict(guests[guest].selector),
+            "address": live.plan.hosts[session.server],
+            "control_port": plan["control_port"],
+            "namespace": task_vars.get("pairbench_observer_netns") or "",
+            "token": live.token(live.step_index, session.server, session.client),
+            "rendezvous_seconds": plan["rendezvous_seconds"],
+            "limit_seconds": silence_seconds(session, plan["ready_seconds"]),
+            "tracer": task_vars["_bench_probe"]["tracer"],
+            "trace_mode": plan["trace_mode"],
+        }
+        for session, side, guest in observed_here(live, hypervisor, guests)
+    ]
 
 
 def _arguments(live, session, host, task_vars):
@@ -53,6 +91,7 @@ def _arguments(live, session, host, task_vars):
         "tool_version": probe["tools"][session.runs[0].benchmark]["version"],
         "tracer": probe["tracer"],
         "trace_mode": plan["trace_mode"],
+        "observers": observers_of(live, session, _guests(task_vars)) if host == session.server else {},
     }
 
 

@@ -136,10 +136,14 @@ class CallbackModule(CallbackBase):
             self._progress.begin_step(step, time.monotonic())
 
     def _take_session(self, host, values):
+        session = session_of(self._live.step, host)
+        if session is None:  # a hypervisor: what it counted is in the ends of its guests
+            for guest, problem in (values.get("problems") or {}).items():
+                self._display.warning(f"{host}: the process of {guest} was not observed: {problem}")
+            return
         self._forget(host, values)
         if values.get("spool_problem"):
             self._display.warning(f"{host}: {values['spool_problem']}")
-        session = session_of(self._live.step, host)
         if values.get("error"):
             self._fail_end(host, values["error"])
             return
@@ -155,7 +159,7 @@ class CallbackModule(CallbackBase):
 
     def _lose(self, host, why, action):
         self._note_lost(lambda: self._live.lose(host, why))
-        if action == STEP and self._live.step is not None:
+        if action == STEP and self._live.step is not None and session_of(self._live.step, host) is not None:
             self._fail_end(host, {"reason": "unreachable", "detail": why})
 
     def _note_lost(self, change):

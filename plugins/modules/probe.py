@@ -13,9 +13,9 @@ description:
   - Changes nothing, except that it puts back an MTU that a killed session has left.
 options:
   address:
-    description: Data-plane address that this host must have.
+    description: Data-plane address that this host must have; empty for a hypervisor, which takes no part in the traffic.
     type: str
-    required: true
+    default: ''
   ports:
     description: Ports that have to be free.
     type: list
@@ -83,7 +83,7 @@ from ansible_collections.pairbench.lab.plugins.module_utils._ports import listen
 
 def address_problem(address, found):
     """A sentence when the data address is not on this host, else None."""
-    if any(address == item for item, _interface in found):
+    if not address or any(address == item for item, _interface in found):
         return None
     have = ", ".join("%s (%s)" % item for item in found) or "none"
     return "the address %s is not on this host, which has: %s. Mend pairbench_address in the inventory" % (
@@ -118,7 +118,7 @@ def restore(check_mode):
 def main():
     module = AnsibleModule(
         argument_spec={
-            "address": {"type": "str", "required": True},
+            "address": {"type": "str", "default": ""},
             "ports": {
                 "type": "list",
                 "elements": "dict",

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from .model import Judgement, Sample, SyscallCount
+from .model import Judgement, Sample, Side, SyscallCount, Target
 from .parsers.finding import Finding
 from .parsers.scan import scan
 from .record_view import End, Figures, MalformedRecord, RecordView, Trouble, number_of, read_record
-from .trace_evidence import MESSAGE_SLACK, Evidence, examine, per_gib, per_message
+from .trace_evidence import MESSAGE_SLACK, Evidence, examine, examine_vmm, per_gib, per_message
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
@@ -72,6 +72,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "wrong_tool": "The output is of another tool than planned.",
         "gate_error": "The record could not be judged because of a fault in this program.",
         # Of traces only.
+        "vmm_not_traced": "The process that carries a guest could not be counted on its hypervisor.",
         "lost_events": "The tracer lost events, so its counts are too low.",
         "tracer_killed": "The tracer was ended before it printed its counts.",
         "map_full": "The tracer's map was full, so calls are missing.",
@@ -88,6 +89,7 @@ CHECKS: Mapping[str, str] = MappingProxyType(
         "trace_lost": "The tracer lost calls; its counts are not given.",
         "trace_missing": "The run was traced but the tracer left nothing, as after a kill.",
         "tracing_unavailable": "This host cannot trace; the run went on untraced.",
+        "vmm_untraced": "The process that carries a guest was not counted; the figures of the run do not depend on it.",
         "messages_lost": "Messages the client sent did not all reach the server.",
         "trace_partial": "The counts lack calls that a process always makes between exec and exit.",
         "tool_note": "The tool printed a warning.",
@@ -386,17 +388,27 @@ def _believe(record: RecordView, client: Finding, server: Finding | None) -> Jud
     suspect = record.imported and "trace_mismatch" in checks
     for end, evidence in evidences:
         if evidence.belongs and not suspect:
-            samples.extend(_per_unit(record, end, evidence.rows, figures))
+            samples.extend(_per_unit(record, end.side, evidence.rows, figures))
+    for observation in record.server.observations if record.server else ():
+        evidence = examine_vmm(observation)
+        rows.extend(evidence.rows)
+        samples.extend(_per_unit(record, observation.side, evidence.rows, figures, "vmm") if evidence.rows else ())
+        for word, sentence in evidence.checks.items():
+            checks[word] = f"{checks[word]}; {sentence}" if word in checks else sentence
     return Judgement("valid", "", "", checks, tuple(samples), tuple(rows))
 
 
 def _per_unit(
-    record: RecordView, end: End, rows: tuple[SyscallCount, ...], figures: Mapping[str, float]
+    record: RecordView,
+    side: Side,
+    rows: tuple[SyscallCount, ...],
+    figures: Mapping[str, float],
+    target: Target = "process",
 ) -> Iterator[Sample]:
     if record.benchmark == "sockperf" and figures.get("messages_sent", 0) > 0:
-        yield per_message(rows, end, figures["messages_sent"])
+        yield per_message(rows, side, figures["messages_sent"], target)
     if record.benchmark == "iperf3" and figures.get("bytes_received", 0) > 0:
-        yield per_gib(rows, end, figures["bytes_received"])
+        yield per_gib(rows, side, figures["bytes_received"], target)
 
 
 def _handled(server: Finding | None) -> Mapping[str, float]:

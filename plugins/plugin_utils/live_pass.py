@@ -75,6 +75,14 @@ class LivePass:
                 return f"{host} was not reached when the hosts were prepared"
         return ""
 
+    def why_not_observing(self, hypervisor: str) -> str:
+        """Why nobody counts on a hypervisor now; empty when somebody does."""
+        if hypervisor in self.lost:
+            return f"{hypervisor} fell away: {self.lost[hypervisor]}"
+        if hypervisor not in self.prepared:
+            return f"{hypervisor} could not be prepared for tracing, or is not among the hosts of this play"
+        return ""
+
     def lose(self, host: str, why: str) -> None:
         """Leave this host's sessions out until the next block."""
         self.lost[host] = why

@@ -13,6 +13,7 @@ from typing import Any, Literal
 SCHEMA_VERSION = 1
 
 Side = Literal["server", "client"]
+Target = Literal["process", "vmm"]
 Status = Literal["valid", "invalid", "failed"]
 JsonObject = dict[str, Any]
 
@@ -35,7 +36,7 @@ class SyscallCount:
     """
 
     side: Side
-    target: Literal["process", "vmm"]
+    target: Target
     comm: str
     syscall: str
     calls: int | None

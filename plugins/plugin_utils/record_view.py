@@ -37,6 +37,16 @@ class Trace:
 
 
 @dataclass(frozen=True)
+class Observation:
+    """What was counted of the process that carries the guest of one side, or why nothing was."""
+
+    side: Side
+    arch: str | None
+    trace: Trace | None
+    problem: Trouble | None
+
+
+@dataclass(frozen=True)
 class Figures:
     """Host figures around one run, each ``None`` where it was not measured."""
 
@@ -64,6 +74,8 @@ class End:
     trace_unavailable: str | None
     problem: Trouble | None
     figures: Figures | None
+    observations: tuple[Observation, ...] = ()
+    """Of the processes under both guests; the server end keeps them."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +153,26 @@ def _end(value: Any, side: Side) -> End | None:
         trace_unavailable=_optional_text(end, "trace_unavailable", side),
         problem=_trouble(end.get("problem"), f"{side}.problem"),
         figures=_figures(end.get("figures"), f"{side}.figures"),
+        observations=_observations(end.get("vmm"), f"{side}.vmm"),
+    )
+
+
+def _observations(value: Any, where: str) -> tuple[Observation, ...]:
+    if value is None:
+        return ()
+    found = _mapping(value, where)
+    sides: tuple[Side, ...] = ("server", "client")
+    return tuple(_observation(found[side], side, f"{where}.{side}") for side in sides if side in found)
+
+
+def _observation(value: Any, side: Side, where: str) -> Observation:
+    observation = _mapping(value, where)
+    problem = _trouble(observation.get("problem"), f"{where}.problem")
+    return Observation(
+        side=side,
+        arch=_optional_text(observation, "arch", where),
+        trace=_trace(observation, where) if problem is None else None,
+        problem=problem,
     )
 
 

@@ -11,6 +11,8 @@ from .model import CaseSpec, Plan, Run, Session, Step
 from .plan import remaining
 from .planned_steps import PlannedSteps
 
+SILENCE_SLACK_SECONDS = 120.0
+
 
 def step_titles(plan: Plan, done: Container[str], only: Container[str] | None) -> Iterator[tuple[int, str]]:
     """Position and title of every step of which something is left."""
@@ -70,6 +72,12 @@ def _run(plan: Plan, run: Run, role: str, port: int, ready_seconds: float) -> di
         "limit_seconds": benchmark.limit_seconds(run.parameters) + (ready_seconds if role == "server" else 0.0),
         "ready_seconds": ready_seconds,
     }
+
+
+def silence_seconds(session: Session, ready_seconds: float) -> float:
+    """The longest time between two messages to an observer: untraced runs are passed in silence."""
+    limits = [BENCHMARKS[run.benchmark].limit_seconds(run.parameters) for run in session.runs]
+    return sum(limit + 2 * ready_seconds for limit in limits) + SILENCE_SLACK_SECONDS
 
 
 def longest_run_seconds(cases: Mapping[str, Iterable[CaseSpec]], ready_seconds: float) -> float:

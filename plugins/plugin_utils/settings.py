@@ -10,6 +10,7 @@ from .benchmarks import BENCHMARKS, CaseError, build_cases
 from .host_settings import host_cpus, identity_of_cpus
 from .model import CaseSpec
 from .plan import Bottlenecks, PlanError
+from .vmm import Guest, identity_of_guests
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,13 @@ def settings_from(
     trace_mode: str,
     bottlenecks: Bottlenecks,
     cpus: Mapping[str, Any],
+    guests: Mapping[str, Guest],
 ) -> Settings:
     """Check all variables together.
 
     ``bench`` has the ``pairbench_`` variables, ``roles`` the variables of each benchmark's role, both under their
-    full names; ``cpus`` has ``pairbench_cpus`` of each host. Raises PlanError with every problem that was found.
+    full names; ``cpus`` has ``pairbench_cpus`` of each host; ``guests`` are those whose process is counted.
+    Raises PlanError with every problem that was found.
     """
     problems = _bench_problems(bench)
     cases: dict[str, list[CaseSpec]] = {}
@@ -58,7 +61,8 @@ def settings_from(
         problems.append(str(error))
     if problems:
         raise PlanError("; ".join(problems))
-    identity = _identity(bench, cases, directions, trace_mode, bottlenecks) | identity_of_cpus(cases, chosen)
+    identity = _identity(bench, cases, directions, trace_mode, bottlenecks)
+    identity |= identity_of_cpus(cases, chosen) | identity_of_guests(guests)
     return Settings(cases, directions, ports, trace_mode, identity)
 
 

@@ -11,7 +11,7 @@ from .statistics import mad, median_estimate, trace_cost, verdict
 from .tables import TABLES, JudgedRun, Row, SweepResults, was_traced
 
 KEYS = ["configuration", "server", "client", "benchmark", "case", "level"]
-COUNTED_FROM_TRACED = "syscalls_per_"
+COUNTED_FROM_TRACED = ("syscalls_per_", "vmm_syscalls_per_")
 
 
 def summarise(results: SweepResults) -> list[Row]:

@@ -34,8 +34,13 @@ HEADLINES = (
     ("syscalls_per_gib_client", "calls per GiB, client"),
     ("syscalls_per_message_server", "calls per message, server"),
     ("syscalls_per_message_client", "calls per message, client"),
+    ("vmm_syscalls_per_gib_server", "VMM calls per GiB, server"),
+    ("vmm_syscalls_per_gib_client", "VMM calls per GiB, client"),
+    ("vmm_syscalls_per_message_server", "VMM calls per message, server"),
+    ("vmm_syscalls_per_message_client", "VMM calls per message, client"),
 )
 SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+TARGETS = {"process": "the ", "vmm": "the process under the "}
 GroupKey = tuple[str, str, str, str, int | None]
 
 
@@ -154,8 +159,9 @@ def _group(key: GroupKey, items: Sequence[JudgedRun], summary: Sequence[Row]) ->
     if figures:
         head = ("", "median", "95 % interval", "n", "verdict", "cost of tracing")
         lines += [f"  {line}" for line in _aligned([head, *figures])]
-    for side in ("server", "client"):
-        lines += _calls(side, items)
+    for target in TARGETS:
+        for side in ("server", "client"):
+            lines += _calls(side, target, items)
     return lines
 
 
@@ -211,13 +217,13 @@ def _cost(row: Row) -> str:
     return text
 
 
-def _calls(side: str, items: Iterable[JudgedRun]) -> list[str]:
-    """The dominant system calls of one side: median over the traced runs, and share of all calls."""
+def _calls(side: str, target: str, items: Iterable[JudgedRun]) -> list[str]:
+    """The dominant system calls of one target of one side: median over the traced runs, and share of all calls."""
     per_run: list[Mapping[str, int]] = []
     for item in items:
         counts: Counter[str] = Counter()
         for row in item.judgement.syscalls:
-            if row.side == side and row.target == "process" and row.calls is not None:
+            if row.side == side and row.target == target and row.calls is not None:
                 counts[row.syscall] += row.calls
         if counts:
             per_run.append(counts)
@@ -229,7 +235,7 @@ def _calls(side: str, items: Iterable[JudgedRun]) -> list[str]:
     total = sum(medians.values())
     top = sorted(medians, key=lambda name: (-medians[name], name))[:MOST_CALLS]
     shown = ", ".join(f"{name} {medians[name]:,.0f} ({_share(medians[name], total)})" for name in top)
-    return _wrapped(f"  system calls of the {side} a run (median of {len(per_run)}): ", shown)
+    return _wrapped(f"  system calls of {TARGETS[target]}{side} a run (median of {len(per_run)}): ", shown)
 
 
 def _wrapped(head: str, text: str) -> list[str]:

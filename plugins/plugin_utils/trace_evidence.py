@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .model import Sample, SyscallCount
+from .model import Sample, Side, SyscallCount, Target
 from .parsers.bpftrace_output import parse_trace
 from .parsers.finding import CallCount
-from .record_view import End, RecordView
+from .record_view import End, Observation, RecordView
 from .syscall_names import resolve
 
 BEFORE_EXEC = frozenset({"bpftrace", "setpriv", "taskset"})
@@ -26,6 +26,8 @@ WRITES = ("write", "sendto", "sendmsg", "sendmmsg", "writev", "sendfile", "sendf
 READS = ("read", "recvfrom", "recvmsg", "recvmmsg", "readv")
 PRINTED_PRECISION = 0.005
 """Share by which bytes may be too many because a text rounds them to three digits."""
+PREFIX: Mapping[Target, str] = {"process": "", "vmm": "vmm_"}
+"""What stands before the name of a figure of each target."""
 MESSAGE_SLACK = 3
 """Messages that may be between two counters when a run is stopped."""
 
@@ -71,21 +73,39 @@ def examine(record: RecordView, end: End, figures: Mapping[str, float]) -> Evide
     return Evidence(rows if record.imported or not checks else (), checks)
 
 
-def per_message(rows: Iterable[SyscallCount], end: End, messages_sent: float) -> Sample:
-    """All system calls of one side divided by the messages the client sent."""
-    return Sample(f"syscalls_per_message_{end.side}", "count", _total(rows) / messages_sent)
+def examine_vmm(observation: Observation) -> Evidence:
+    """Read what was counted of the process that carries the guest of one side.
+
+    Nothing the benchmark prints can be compared with it: what proves it are the two marks around the run, both of
+    which the tracer saw.
+    """
+    if observation.trace is None:
+        why = observation.problem.detail if observation.problem else "nothing was counted"
+        return _nothing(observation, "vmm_untraced", why)
+    output = observation.trace.output or ""
+    if any(f'"{mark}\\n"' not in output for mark in ("armed", "disarmed")):
+        return _nothing(observation, "vmm_untraced", "the tracer did not see both marks around the run")
+    finding = parse_trace(output)
+    if finding.status != "valid":
+        return _nothing(observation, "vmm_untraced", finding.detail or finding.reason)
+    return Evidence(_rows(observation, finding.calls, "vmm"))
 
 
-def per_gib(rows: Iterable[SyscallCount], end: End, bytes_received: float) -> Sample:
-    """All system calls of one side divided by the GiB that arrived."""
-    return Sample(f"syscalls_per_gib_{end.side}", "count", _total(rows) / (bytes_received / 2**30))
+def per_message(rows: Iterable[SyscallCount], side: Side, messages_sent: float, target: Target = "process") -> Sample:
+    """All system calls of one target of one side divided by the messages the client sent."""
+    return Sample(f"{PREFIX[target]}syscalls_per_message_{side}", "count", _total(rows) / messages_sent)
 
 
-def _nothing(end: End, word: str, sentence: str) -> Evidence:
+def per_gib(rows: Iterable[SyscallCount], side: Side, bytes_received: float, target: Target = "process") -> Sample:
+    """All system calls of one target of one side divided by the GiB that arrived."""
+    return Sample(f"{PREFIX[target]}syscalls_per_gib_{side}", "count", _total(rows) / (bytes_received / 2**30))
+
+
+def _nothing(end: End | Observation, word: str, sentence: str) -> Evidence:
     return Evidence((), {word: f"{end.side}: {sentence}"})
 
 
-def _rows(end: End, calls: Iterable[CallCount]) -> tuple[SyscallCount, ...]:
+def _rows(end: End | Observation, calls: Iterable[CallCount], target: Target = "process") -> tuple[SyscallCount, ...]:
     """Rows in a fixed order, one for each thread name and call, without what happened before exec."""
     sums: dict[tuple[str, str], tuple[int | None, int | None]] = {}
     for call in calls:
@@ -95,11 +115,11 @@ def _rows(end: End, calls: Iterable[CallCount]) -> tuple[SyscallCount, ...]:
         count, time_ns = sums.get(key, (None, None))
         sums[key] = (_add(count, call.calls), _add(time_ns, call.time_ns))
     return tuple(
-        SyscallCount(end.side, "process", comm, name, *sums[comm, name]) for comm, name in sorted(sums)
+        SyscallCount(end.side, target, comm, name, *sums[comm, name]) for comm, name in sorted(sums)
     )
 
 
-def _name(end: End, call: CallCount) -> str:
+def _name(end: End | Observation, call: CallCount) -> str:
     if call.syscall is not None:
         return call.syscall
     name = resolve(call.number, end.arch) if call.number is not None and end.arch is not None else None

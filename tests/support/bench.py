@@ -30,6 +30,7 @@ class Bench:
             "ansible_python_interpreter": "/usr/bin/python3", "ansible_connection": "pairbench.lab.netns",
             "pairbench_spool": str(directory / "spool"),
         }
+        self.children: dict[str, Any] = {}
         self.hosts: dict[str, dict[str, Any]] = {
             name: {"ansible_netns": host.name, "pairbench_address": host.address}
             for name, host in zip(HOST_NAMES, lab.hosts, strict=False)
@@ -48,7 +49,9 @@ class Bench:
     def command(self, *arguments: str) -> list[str]:
         """Write the inventory; the argument list of the playbook."""
         inventory = self.directory / "lab.yml"
-        inventory.write_text(yaml.safe_dump({"all": {"hosts": self.hosts, "vars": self.variables}}))
+        inventory.write_text(yaml.safe_dump(
+            {"all": {"hosts": self.hosts, "vars": self.variables, "children": self.children}}
+        ))
         return [ANSIBLE_PLAYBOOK, "pairbench.lab.bench", "-i", str(inventory), *arguments]
 
     def environment(self, **changes: str) -> dict[str, str]:
