@@ -24,8 +24,9 @@ class ActionModule(ActionBase):
         arguments = {
             "state": self._task.args.get("state", "present"),
             "sweep": plan["uid"],
+            "claim": plan["claim"],
             "host": host,
-            "owner": f"sweep {plan['sweep']} of {live.identity}",
+            "owner": plan["owner"] + live.identity,
             "lease_seconds": plan["lease_seconds"],
             "wait_seconds": plan["wait_seconds"],
             "orphan_seconds": plan["longest_run_seconds"] + ORPHAN_SLACK_SECONDS,

@@ -89,11 +89,14 @@ class ActionModule(ActionBase):
         left = what_remains(plan, completed(sweep_dir), only)
         if self._task.check_mode:
             self._display.display(render_plan(plan, left))
+        shard = bench["pairbench_shard"]
         longest = longest_run_seconds(settings.cases, bench["pairbench_ready_seconds"])
         return {
             "changed": created,
             "sweep": plan.sweep,
             "uid": plan.uid,
+            "claim": f"{plan.uid}.{shard}" if shard else plan.uid,
+            "owner": f"sweep {plan.sweep}{f' (shard {shard})' if shard else ''} of ",
             "sweep_dir": str(sweep_dir),
             "hosts": {host: address for host, address in hosts.items() if host in left.hosts},
             "only": sorted(only) if only is not None else None,
@@ -116,6 +119,7 @@ class ActionModule(ActionBase):
             "ports": ports_to_watch(settings.cases, settings.ports, bench["pairbench_control_port"]),
             "estimated_seconds": left.seconds,
             "runs": left.runs,
+            "plan_only": bench["pairbench_plan_only"],
         }
 
     def _role_values(self, role, task_vars):

@@ -436,7 +436,7 @@ def _require_same_boot(spec):
 
 def _claim(spec):
     if spec.get("sweep"):
-        Claim(spec["sweep"], spec["owner"]).take(spec["lease_seconds"], time.monotonic())
+        Claim(spec.get("claim") or spec["sweep"], spec["owner"]).take(spec["lease_seconds"], time.monotonic())
 
 
 def _os_problem(error):

@@ -22,6 +22,10 @@ options:
     description: Unique id of the sweep.
     type: str
     required: true
+  claim:
+    description: Name of the claim, where several controllers share one sweep; the id of the sweep when it is empty.
+    type: str
+    default: ''
   host:
     description: Inventory name of this host.
     type: str
@@ -88,6 +92,7 @@ def main():
         argument_spec={
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "sweep": {"type": "str", "required": True},
+            "claim": {"type": "str", "default": ""},
             "host": {"type": "str", "required": True},
             "owner": {"type": "str", "default": "pairbench"},
             "lease_seconds": {"type": "float", "default": 600},
@@ -101,7 +106,7 @@ def main():
     params = module.params
     if module.check_mode:
         module.exit_json(changed=False, spooled=[], forgotten=[])
-    claim = Claim(params["sweep"], params["owner"])
+    claim = Claim(params["claim"] or params["sweep"], params["owner"])
     spool = Spool(params["spool"], params["sweep"], params["host"])
     try:
         if params["state"] == "present":

@@ -63,6 +63,10 @@ options:
     description: Unique id of the sweep whose claim to this host is renewed; empty for none.
     type: str
     default: ''
+  claim:
+    description: Name of the claim, where several controllers share one sweep; the id of the sweep when it is empty.
+    type: str
+    default: ''
   lease_seconds:
     description: How long the claim holds without being renewed.
     type: float
@@ -193,6 +197,7 @@ def main():
             "tracer": {"type": "dict", "default": {}},
             "trace_mode": {"type": "str", "choices": ["count", "time"], "default": "count"},
             "sweep": {"type": "str", "default": ""},
+            "claim": {"type": "str", "default": ""},
             "lease_seconds": {"type": "float", "default": 600},
             "boot_id": {"type": "str", "default": ""},
             "spool": {"type": "str", "default": ""},

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from . import sweep_command
+from . import shards_command, sweep_command
 from .files import StorageError
 from .importer import ImportedSweep, NotesError, read_notes
 from .listing import describe
@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     notes.add_argument("--results", default="results", metavar="DIR", type=Path, help="default: results")
     notes.set_defaults(command=_import)
     sweep_command.add_parser(commands)
+    shards_command.add_parsers(commands)
     tables = commands.add_parser("tables", help="build the tables of a sweep again from its records")
     tables.add_argument("sweep", metavar="SWEEP_DIR", type=Path, help="results/<sweep>")
     tables.set_defaults(command=_tables)

@@ -66,7 +66,7 @@ def note_status(sweep_dir: Path, path: Path, record: Mapping[str, Any], judgemen
 
 def read_statuses(sweep_dir: Path) -> tuple[dict[str, RunStatus], list[str]]:
     """The latest attempt of every run by run_id, and a sentence for every file that cannot be read."""
-    known = {(entry["file"], entry["size"]): entry for entry in _index(sweep_dir)}
+    known = {(entry["file"], entry["size"]): entry for entry in index_entries(sweep_dir)}
     latest: dict[str, RunStatus] = {}
     problems: list[str] = []
     for name, size in _record_files(sweep_dir):
@@ -86,7 +86,8 @@ def completed(sweep_dir: Path) -> set[str]:
     return {run_id for run_id, outcome in statuses.items() if outcome.status != "failed"}
 
 
-def _index(sweep_dir: Path) -> Iterator[dict[str, Any]]:
+def index_entries(sweep_dir: Path) -> Iterator[dict[str, Any]]:
+    """The lines of the index that this gate wrote."""
     try:
         lines = (sweep_dir / INDEX_FILE).read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,0 +1,86 @@
+"""Bring the records of one plan together that several controllers have written, each into a folder of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container
+from dataclasses import dataclass
+from pathlib import Path
+
+from .files import write_whole
+from .plan import PlanError
+from .plan_store import PLAN_FILE, load_plan, store_plan
+from .records import HOSTS, RECORDS, read_record
+from .statuses import INDEX_FILE, index_entries
+
+
+@dataclass(frozen=True)
+class Merged:
+    """How many records came from a folder, and what could not be taken from it."""
+
+    source: Path
+    records: int
+    problems: tuple[str, ...]
+
+
+def merge(target: Path, sources: list[Path]) -> list[Merged]:
+    """Copy what ``target`` lacks, one result for each source. Nothing that is there is changed.
+
+    A target without a plan gets that of the first source. Raises PlanError when the plans are not copies of one, and
+    StorageError when a file cannot be written.
+    """
+    for source in sources:
+        _require_plan(source)
+    if not (target / PLAN_FILE).exists():
+        store_plan(target, load_plan(sources[0]))
+    plan = load_plan(target)
+    for source in sources:
+        other = load_plan(source)
+        if other.uid != plan.uid:
+            raise PlanError(
+                f"{source} is of another plan ({other.sweep}, {other.uid}) than {target} ({plan.sweep}, {plan.uid}): only "
+                "folders that began as copies of one plan can be brought together"
+            )
+        if other.blocks > plan.blocks:  # the same plan, grown by somebody who asked for more blocks
+            store_plan(target, other)
+            plan = other
+    return [_take(target, source) for source in sources]
+
+
+def _require_plan(source: Path) -> None:
+    if not (source / PLAN_FILE).exists():
+        raise PlanError(f"{source} has no {PLAN_FILE}: name the folder of a sweep, results/<sweep>")
+
+
+def _take(target: Path, source: Path) -> Merged:
+    problems: list[str] = []
+    copied: set[str] = set()
+    for path in sorted((source / RECORDS).glob("*.json")):
+        record, problem = read_record(path)
+        if record is None:
+            problems.append(problem)
+            continue
+        if _copy(path, target / RECORDS / path.name, problems):
+            copied.add(path.name)
+    for path in sorted((source / HOSTS).glob("*.json")):
+        if not (target / HOSTS / path.name).exists():
+            write_whole(target / HOSTS / path.name, path.read_text(encoding="utf-8"))
+    _add_index(target, source, copied)
+    return Merged(source, len(copied), tuple(problems))
+
+
+def _copy(path: Path, there: Path, problems: list[str]) -> bool:
+    content = path.read_text(encoding="utf-8")
+    if not there.exists():
+        write_whole(there, content)
+        return True
+    if there.read_text(encoding="utf-8") != content:
+        problems.append(f"{path} differs from {there}, which is kept: the run was measured twice, by two controllers.")
+    return False
+
+
+def _add_index(target: Path, source: Path, copied: Container[str]) -> None:
+    """What was said of the records is true of their copies too; the index is a shortcut, so it may also be missing."""
+    lines = [json.dumps(entry) + "\n" for entry in index_entries(source) if entry["file"] in copied]
+    with (target / INDEX_FILE).open("a", encoding="utf-8") as handle:
+        handle.writelines(lines)
