@@ -7,7 +7,7 @@ INVENTORY ?= lab
 # Namespaces and the tracer need root.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: venv tools bench test test-unit test-integration test-slow lint docs wheel clean
+.PHONY: venv tools bench test test-unit test-integration test-slow lint docs wheel execution-environment clean
 
 venv: $(VENV)/.ready
 
@@ -48,5 +48,9 @@ docs: venv
 wheel: venv
 	$(BIN)/python -m build --wheel
 
+execution-environment: wheel
+	$(BIN)/pip install --quiet --disable-pip-version-check 'ansible-builder>=3.1'
+	$(BIN)/ansible-builder create -f execution-environment.yml -c context
+
 clean:
-	rm -rf $(VENV) dist build
+	rm -rf $(VENV) dist build context

@@ -79,6 +79,12 @@ def first_block(sweep_dir: Path, goal: Goal, only: Container[str] | None = None)
     return block_after(plan.blocks, goal)
 
 
+def complete_blocks(sweep_dir: Path, only: Container[str] | None = None) -> int:
+    """How many blocks there are before the first of which something is missing."""
+    blocks = load_plan(sweep_dir).blocks if (sweep_dir / PLAN_FILE).exists() else 0
+    return (first_block(sweep_dir, Goal(blocks + 1), only) or 1) - 1
+
+
 def block_after(block: int, goal: Goal) -> int | None:
     """The block that follows when all up to ``block`` have had their turn; None when that was the last."""
     return block + 1 if block < goal.blocks else None

@@ -24,6 +24,7 @@ from .sweep import (
     Width,
     block_after,
     command_line,
+    complete_blocks,
     duration,
     first_block,
     fits,
@@ -52,8 +53,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("-i", "--inventory", action="append", required=True, metavar="INVENTORY")
     parser.add_argument("--sweep", default="default", metavar="NAME", help="pairbench_sweep; default: default")
     parser.add_argument("--results", default=Path("results"), type=Path, metavar="DIR", help="default: results")
-    parser.add_argument("--blocks", type=int, metavar="N",
+    number = parser.add_mutually_exclusive_group()
+    number.add_argument("--blocks", type=int, metavar="N",
                         help="blocks in all; default: 6, without --for and --until-ci")
+    number.add_argument("--more", type=int, metavar="N", help="blocks more than are complete, as for a nightly timer")
     parser.add_argument("--every", type=_duration, metavar="TIME",
                         help="from the start of a block to the start of the next: 30m, 1d")
     parser.add_argument("--for", dest="budget", type=_duration, metavar="TIME",
@@ -84,10 +87,14 @@ def _width(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def goal_of(arguments: argparse.Namespace) -> Goal:
-    """What was asked for. Raises BadValue."""
+def goal_of(arguments: argparse.Namespace, complete: int = 0) -> Goal:
+    """What was asked for, when so many blocks are complete. Raises BadValue."""
     open_ended = arguments.until_ci is not None or arguments.budget is not None
     blocks = arguments.blocks
+    if arguments.more is not None:
+        if arguments.more < 1:
+            raise BadValue(f"--more is {arguments.more}; it must be at least 1")
+        blocks = arguments.more + complete
     if blocks is None:
         blocks = arguments.max_blocks if open_ended else FEWEST_BLOCKS
     if blocks < 1:
@@ -100,7 +107,8 @@ def goal_of(arguments: argparse.Namespace) -> Goal:
 def run(arguments: argparse.Namespace) -> int:
     """Run the sub-command; its exit status."""
     try:
-        goal = goal_of(arguments)
+        only = hosts_of_limit(arguments.inventory, arguments.limit) if arguments.limit else None
+        goal = goal_of(arguments, complete_blocks(arguments.results / arguments.sweep, only))
     except BadValue as error:
         print(f"pairbench: {error}", file=sys.stderr)
         return USAGE
@@ -110,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("pairbench: sweep needs ansible-runner (pip install ansible-runner); the same by hand, block by block: "
               + " ".join(command_line(arguments.playbook, options_of(arguments), 1)), file=sys.stderr)  # fmt: skip
         return USAGE
-    return Sweep(arguments, goal).run()
+    return Sweep(arguments, goal, only).run()
 
 
 def options_of(arguments: argparse.Namespace) -> list[str]:
@@ -128,12 +136,12 @@ def options_of(arguments: argparse.Namespace) -> list[str]:
 class Sweep:
     """The loop over blocks, with its clock and its signals."""
 
-    def __init__(self, arguments: argparse.Namespace, goal: Goal) -> None:
+    def __init__(self, arguments: argparse.Namespace, goal: Goal, only: frozenset[str] | None) -> None:
         self._arguments = arguments
         self._goal = goal
         self._sweep_dir: Path = arguments.results.absolute() / arguments.sweep
         self._options = options_of(arguments)
-        self._only: frozenset[str] | None = None
+        self._only = only
         self._interrupted = 0
         self._pass: Pass | None = None
         self._longest_block: float | None = None
@@ -142,12 +150,7 @@ class Sweep:
         """Run block after block; the exit status."""
         before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
         try:
-            if self._arguments.limit:
-                self._only = hosts_of_limit(self._arguments.inventory, self._arguments.limit)
             return self._blocks()
-        except BadValue as error:
-            print(f"pairbench: {error}", file=sys.stderr)
-            return USAGE
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -15,6 +15,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep import (
     BadValue,
     Goal,
     block_after,
+    complete_blocks,
     duration,
     first_block,
     fits,
@@ -84,6 +85,7 @@ def test_the_first_block_is_the_first_of_which_something_is_missing(tmp_path: Pa
     finish(tmp_path, [run.run_id for run in runs if run.block == 2])
     assert first_block(tmp_path, Goal(6)) == 3
     assert first_block(tmp_path, Goal(2)) is None
+    assert complete_blocks(tmp_path) == 2 and complete_blocks(tmp_path / "nothing") == 0
 
 
 def test_a_limit_looks_at_its_own_pairs_only(tmp_path: Path) -> None:
@@ -134,7 +136,8 @@ def test_the_goal_of_a_command_line() -> None:
     assert sweep_command.goal_of(arguments("--blocks", "9", "--every", "30m")) == Goal(9, every=1800)
     assert sweep_command.goal_of(arguments("--for", "8h")) == Goal(30, budget=28800)
     assert sweep_command.goal_of(arguments("--until-ci", "5%", "--max-blocks", "12")) == Goal(12, width=0.05)
-    for wrong in (("--blocks", "0"), ("--blocks", "-1"), ("--until-ci", "5%", "--max-blocks", "5")):
+    assert sweep_command.goal_of(arguments("--more", "2"), complete=5) == Goal(7)
+    for wrong in (("--more", "0"), ("--blocks", "0"), ("--blocks", "-1"), ("--until-ci", "5%", "--max-blocks", "5")):
         with pytest.raises(BadValue, match="at least"):
             sweep_command.goal_of(arguments(*wrong))
 
