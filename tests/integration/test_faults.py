@@ -13,6 +13,8 @@ import pytest
 from bench import Bench, running, words
 from namespaces import Mesh, Pair, run, wait_until
 
+pytestmark = pytest.mark.slow
+
 ALL_PAIRS = 6
 
 

@@ -13,6 +13,8 @@ import pytest
 from bench import Bench, running
 from namespaces import Mesh, wait_until
 
+pytestmark = pytest.mark.slow
+
 HOSTS, ROUNDS, BENCHMARKS, DIRECTIONS = 8, 7, 2, 2
 PLANNED = HOSTS * (HOSTS - 1) // 2 * BENCHMARKS * DIRECTIONS
 

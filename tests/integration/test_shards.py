@@ -13,6 +13,8 @@ import pytest
 from bench import Bench, running, words
 from namespaces import Mesh, wait_until
 
+pytestmark = pytest.mark.slow
+
 PAIRBENCH = str(Path(sys.executable).parent / "pairbench")
 
 

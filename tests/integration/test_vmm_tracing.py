@@ -71,6 +71,7 @@ def test_the_processes_under_both_guests_are_counted_over_the_same_runs(bench: B
     assert again.returncode == 0 and "nothing to do" in again.stdout
 
 
+@pytest.mark.slow
 def test_what_cannot_be_counted_costs_its_rows_only(bench: Bench, guests: dict[str, subprocess.Popen[bytes]]) -> None:
     bench.variables["pairbench_benchmarks"] = ["iperf3"]
     guests["one"].kill()
@@ -84,6 +85,7 @@ def test_what_cannot_be_counted_costs_its_rows_only(bench: Bench, guests: dict[s
     assert "is the guest up" in words(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_hypervisor_that_is_away_costs_its_counts_only(bench: Bench) -> None:
     bench.variables |= {"pairbench_benchmarks": ["iperf3"]}
     done = bench.run("--limit", "one,two")
