@@ -22,6 +22,7 @@ Host variables, in the inventory:
 | variable | meaning |
 | --- | --- |
 | `pairbench_address` | Address of the host that the measured traffic uses; `ansible_host` when it is not set. |
+| `pairbench_host_kind` | What the host is, in place of what it looks like: `vm`, `bare-metal`, `container`, `namespace`. |
 | `pairbench_cpus` | CPUs on which a pinned benchmark runs, a list or as the kernel writes it: `[0, 1]`, `0-3,6`. |
 | `pairbench_hypervisor` | Name of the hypervisor that carries the host: pairs share its capacity. |
 | `pairbench_bottlenecks` | Names of the uplinks that traffic crosses on its way out of where the host is. |

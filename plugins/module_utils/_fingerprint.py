@@ -131,6 +131,58 @@ def _virtualisation():
     }
 
 
+VM_VENDORS = ("qemu", "kvm", "vmware", "virtualbox", "innotek", "xen", "bochs", "parallels", "bhyve", "amazon ec2", "google",
+              "microsoft corporation", "openstack", "alibaba cloud", "digitalocean", "hetzner")
+KINDS = ("vm", "bare-metal", "container", "namespace")
+
+
+def _is_container(root):
+    """What container managers leave for the programs inside (the Container Interface of systemd, Docker, Podman)."""
+    if any(os.path.exists(root + path) for path in ("/run/systemd/container", "/.dockerenv", "/run/.containerenv")):
+        return True
+    try:
+        with open(root + "/proc/1/environ", "rb") as handle:
+            return any(item.startswith(b"container=") for item in handle.read().split(b"\0"))
+    except OSError:
+        return False
+
+
+def _is_namespace(root):
+    """Whether only the network is apart from that of the machine, as in a lab of network namespaces."""
+    try:
+        return os.stat(root + "/proc/1/ns/net").st_ino != os.stat(root + "/proc/self/ns/net").st_ino
+    except OSError:
+        return False
+
+
+def _is_vm(root):
+    """On x86 the processor itself says so; elsewhere firmware and device tree do."""
+    if read_line(root + "/sys/hypervisor/type") or os.path.exists(root + "/proc/device-tree/hypervisor"):
+        return True
+    try:
+        with open(root + "/proc/cpuinfo", errors="replace") as handle:
+            flags = [line for line in handle if line.startswith("flags")]
+    except OSError:
+        flags = []
+    if flags:
+        return "hypervisor" in flags[0].split()
+    product = (read_line(root + "/sys/class/dmi/id/product_name") or "").lower()
+    vendor = (read_line(root + "/sys/class/dmi/id/sys_vendor") or "").lower()
+    return ".metal" not in product and any(name in vendor or name in product for name in VM_VENDORS)
+
+
+def host_kind(root=""):
+    """What this host is: a word of ``KINDS``. The innermost wins: a container in a VM is a container.
+
+    ``root`` is put before every path that is read.
+    """
+    if _is_container(root):
+        return "container"
+    if _is_namespace(root):
+        return "namespace"
+    return "vm" if _is_vm(root) else "bare-metal"
+
+
 def _link(interface):
     text = run_text(["ip", "-json", "-details", "link", "show", "dev", interface])
     try:
@@ -163,9 +215,13 @@ def _sysctls():
     return facts
 
 
-def fingerprint(address):
-    """Flat facts about this host (name to text or number); what cannot be read is left out."""
+def fingerprint(address, kind=""):
+    """Flat facts about this host (name to text or number); what cannot be read is left out.
+
+    ``kind`` is what somebody says that the host is, in place of what it looks like.
+    """
     facts = {
+        "kind": kind or host_kind(),
         "kernel": platform.release(),
         "kernel_build": platform.version(),
         "kernel_command_line": read_line("/proc/cmdline"),

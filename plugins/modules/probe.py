@@ -16,6 +16,11 @@ options:
     description: Data-plane address that this host must have; empty for a hypervisor, which takes no part in the traffic.
     type: str
     default: ''
+  kind:
+    description: What this host is, where what it looks like is wrong; empty to find out.
+    type: str
+    choices: ['', vm, bare-metal, container, namespace]
+    default: ''
   ports:
     description: Ports that have to be free.
     type: list
@@ -119,6 +124,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "address": {"type": "str", "default": ""},
+            "kind": {"type": "str", "choices": ["", *_fingerprint.KINDS], "default": ""},
             "ports": {
                 "type": "list",
                 "elements": "dict",
@@ -148,7 +154,7 @@ def main():
         restored=restored,
         euid=os.geteuid(),
         boot_id=_fingerprint.read_line("/proc/sys/kernel/random/boot_id"),
-        fingerprint=_fingerprint.fingerprint(params["address"]),
+        fingerprint=_fingerprint.fingerprint(params["address"], params["kind"]),
         tools=tools,
         tracer=tracer,
         problems=[problem for problem in problems if problem],

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from .labels import pair_label
 from .model import Plan, Step
 from .plan import Remaining, cases_of, directed_pairs, run_count, widest_step
 from .planned_steps import PlannedSteps
@@ -130,7 +131,7 @@ def render_sweep(sweep_dir: Path, results: SweepResults | None = None, summary: 
         groups[run.benchmark, run.server, run.client, run.case, run.level].append(item)
     lines = ["", "=" * WIDTH, f"Sweep {results.plan.sweep}, configuration {results.plan.configuration}"]
     for key in sorted(groups, key=lambda key: (*key[:4], key[4] or 0))[:MOST_LINES]:
-        lines += ["", *_group(key, groups[key], summary)]
+        lines += ["", *_group(key, groups[key], summary, results.hosts)]
     lines += _more(len(groups))
     lines += _levels(results)
     lines += ["", *_outcome(results), *_files(sweep_dir)]
@@ -145,11 +146,14 @@ def _summary_or_nothing(results: SweepResults) -> Sequence[Row]:
     return summarise(results)
 
 
-def _group(key: GroupKey, items: Sequence[JudgedRun], summary: Sequence[Row]) -> list[str]:
+def _group(
+    key: GroupKey, items: Sequence[JudgedRun], summary: Sequence[Row], hosts: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
     benchmark, server, client, case, level = key
     valid = sum(item.judgement.status == "valid" for item in items)
     at_once = "" if level is None else f", {level} pair{'s' if level != 1 else ''} at once"
-    lines = [f"{benchmark} {case}: {server} as server, {client} as client{at_once} ({valid} of {len(items)} runs valid)"]
+    pair = pair_label(server, client, hosts)
+    lines = [f"{benchmark} {case}: {pair}{at_once} ({valid} of {len(items)} runs valid)"]
     rows = {
         row["metric"]: row
         for row in summary

@@ -40,6 +40,7 @@ def test_the_main_job(bench: Bench) -> None:
     servers = {row["benchmark"]: row["server"] for row in bench.table("runs")}
     assert servers == {"iperf3": "one", "sockperf": "two"}  # the defaults of the notes that people keep
     assert bench.table("summary") and bench.table("hosts")
+    assert "namespace one as server, namespace two as client" in done.stdout
     for word in ("throughput", "latency", "sys_enter_sendto", "runs.csv"):
         assert word in done.stdout, word
     assert not running(bench.pair)
