@@ -20,6 +20,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import (
     widest_step,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_or_create, store_plan, stored_hosts
+from ansible_collections.pairbench.lab.plugins.plugin_utils.selection import SelectionError, pairs_by_value
 from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import longest_run_seconds, ports_to_watch
 from ansible_collections.pairbench.lab.plugins.plugin_utils.settings import settings_from
 from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import completed
@@ -57,7 +58,7 @@ class ActionModule(ActionBase):
         cpus = {host: task_vars["hostvars"][host].get(CPUS) for host in planned if host in task_vars["hostvars"]}
         guests = _guests(bench, planned, task_vars)
         settings = settings_from(bench, tools, tracer["bpftrace_mode"], bottlenecks, cpus, guests)
-        selection = _selection(bench, planned, task_vars["groups"])
+        selection = _selection(bench, planned, task_vars)
 
         def create(seed, blocks):
             return make_plan(
@@ -192,8 +193,16 @@ def _bottlenecks(bench, hosts, hostvars):
     return Bottlenecks(hypervisors, uplinks, bench["pairbench_capacities"])
 
 
-def _selection(bench, hosts, groups):
+def _selection(bench, hosts, task_vars):
     """Pairs and groups as the inventory has them, without the hosts that --limit leaves out."""
+    groups = task_vars["groups"]
+    if bench["pairbench_pair_by"]:
+        hostvars, name = task_vars["hostvars"], bench["pairbench_pair_by"]
+        try:
+            alike = pairs_by_value({host: hostvars[host].get(name) for host in hosts if host in hostvars})
+        except SelectionError as error:
+            raise PlanError(str(error)) from error
+        return Selection(alike, (), bench["pairbench_sample"])
     declared = [tuple(pair) for pair in bench["pairbench_pairs"] if len(pair) == 2]
     strangers = sorted({host for pair in declared for host in pair} - set(groups["all"]))
     if strangers:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any
 
 from .schedule import Pair, SelectionError, all_pairs
 
-__all__ = ["Pair", "SelectionError", "select_pairs"]
+__all__ = ["Pair", "SelectionError", "pairs_by_value", "select_pairs"]
 
 
 def select_pairs(
@@ -32,6 +33,22 @@ def select_pairs(
         pairs = all_pairs(list(dict.fromkeys(hosts)))
     chosen = list(dict.fromkeys(pairs))
     return _sampled(chosen, sample, seed)
+
+
+def pairs_by_value(values: Mapping[str, Any]) -> tuple[Pair, ...]:
+    """Every two hosts whose values are equal, the earlier host of the inventory first.
+
+    ``values`` has one of each host, None or an empty text where it has none. Raises SelectionError when none are equal.
+    """
+    alike: dict[str, list[str]] = {}
+    for host, value in values.items():
+        if value is not None and str(value) != "":
+            alike.setdefault(str(value), []).append(host)
+    pairs = tuple(pair for hosts in alike.values() for pair in all_pairs(hosts))
+    if not pairs:
+        told = ", ".join(f"{host}: {value!r}" for host, value in list(values.items())[:6])
+        raise SelectionError(f"no two hosts have an equal value of the variable that pairbench_pair_by names ({told})")
+    return pairs
 
 
 def _declared(pairs: Sequence[Pair], known: Container[str]) -> Iterable[Pair]:

@@ -84,8 +84,9 @@ def _bench_problems(bench: Mapping[str, Any]) -> list[str]:
             for item in bench[f"pairbench_{name}"]
             if len(item) != 2
         ]
-    if bench["pairbench_pairs"] and bench["pairbench_groups"]:
-        problems.append("pairbench_pairs and pairbench_groups are both set: use one of them")
+    chosen = [name for name in ("pairbench_pairs", "pairbench_groups", "pairbench_pair_by") if bench[name]]
+    if len(chosen) > 1:
+        problems.append(f"{' and '.join(chosen)} are set: use one of them")
     problems += [
         f"pairbench_levels holds {level!r}; a level is a number of pairs from 1"
         for level in bench["pairbench_levels"]
@@ -123,7 +124,7 @@ def _identity(
 ) -> dict[str, Any]:
     identity: dict[str, Any] = {
         f"pairbench_{name}": bench[f"pairbench_{name}"]
-        for name in ("configuration", "mode", "trace", "pairs", "groups", "sample", "levels", "capacities")
+        for name in ("configuration", "mode", "trace", "pairs", "groups", "pair_by", "sample", "levels", "capacities")
     }
     identity["bpftrace_mode"] = trace_mode
     identity["pairbench_hypervisor"] = dict(bottlenecks.hypervisors)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import random
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.plugin_utils.selection import Pair, SelectionError, select_pairs
+from ansible_collections.pairbench.lab.plugins.plugin_utils.selection import (
+    Pair,
+    SelectionError,
+    pairs_by_value,
+    select_pairs,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,3 +95,9 @@ def test_a_sample_does_not_touch_the_random_numbers_of_others() -> None:
     random.seed(1)
     select_pairs(HOSTS, sample=2, seed=5)
     assert random.random() == expected
+
+
+def test_equal_values_make_pairs_in_the_order_of_the_inventory() -> None:
+    assert pairs_by_value({"a": "7", "b": 8, "c": 7, "d": None, "e": "", "f": 7}) == (("a", "c"), ("a", "f"), ("c", "f"))
+    with pytest.raises(SelectionError, match="no two hosts have an equal value"):
+        pairs_by_value({"a": 1, "b": 2, "c": None})
