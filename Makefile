@@ -7,7 +7,7 @@ INVENTORY ?= lab
 # Namespaces and the tracer need root.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: venv tools bench test test-unit test-integration test-slow lint docs wheel execution-environment clean
+.PHONY: venv tools bench test test-unit test-integration test-slow lint docs wheel molecule execution-environment clean
 
 venv: $(VENV)/.ready
 
@@ -47,6 +47,14 @@ docs: venv
 
 wheel: venv
 	$(BIN)/python -m build --wheel
+
+# Molecule's scenarios under extensions/molecule; each makes its hosts and removes them.
+SCENARIOS := default debian12 debian13 debian11 sid
+
+molecule: tools
+	$(BIN)/pip install --quiet --disable-pip-version-check 'molecule>=25.1'
+	. $(BIN)/activate && cd extensions && for scenario in $(SCENARIOS); do \
+	    $(SUDO) env PATH="$$PATH" molecule test --scenario-name $$scenario || exit 1; done
 
 execution-environment: wheel
 	$(BIN)/pip install --quiet --disable-pip-version-check 'ansible-builder>=3.1'

@@ -31,6 +31,8 @@ Host variables, in the inventory:
 | `pairbench_vmm_match` | Or: regular expression that fits the command line of that process only. |
 | `pairbench_observer_netns` | On a hypervisor: its network namespace from which the guests' data addresses are reached. |
 | `ansible_netns` | Namespace of a host whose connection is `pairbench.lab.netns`; the host's name when it is not set. |
+| `ansible_netns_root` | Of such a host: a folder with a whole file system of its own, in which everything runs. |
+| `ansible_netns_network` | Of such a host: false to run in the network of the machine, as installing needs. |
 """
 
 

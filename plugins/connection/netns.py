@@ -8,8 +8,8 @@ short_description: A host that is a network namespace on this machine
 version_added: 0.1.0
 description:
   - Runs commands on the controller, inside a named network namespace. Files, processes and users are the controller's.
-  - Only the network differs. The mount namespace stays, so that tracefs is seen as it is on the controller
-    (C(ip netns exec) would hide it).
+  - Only the network differs, and the file system where O(netns_root) names one. The mount namespace stays, so that
+    tracefs is seen as it is on the controller (C(ip netns exec) would hide it).
   - Entering a namespace needs root; when Ansible does not run as root, C(sudo -n) is put in front.
 extends_documentation_fragment:
   - connection_pipelining
@@ -32,6 +32,22 @@ options:
     ini:
       - section: netns_connection
         key: directory
+  netns_network:
+    description:
+      - Whether the network of the namespace is entered. Turned off, commands run in the machine's own network, as
+        installing packages needs where the namespaces reach no package server.
+    type: bool
+    default: true
+    vars:
+      - name: ansible_netns_network
+  netns_root:
+    description:
+      - Folder with a whole file system of its own, which becomes the root of what runs; empty for the machine's. It needs
+        V(/proc), V(/sys) and V(/dev) mounted. Only for Ansible that runs as root.
+    type: path
+    default: ''
+    vars:
+      - name: ansible_netns_root
   netns_sudo:
     description: How to become root when Ansible does not run as root.
     type: list
@@ -76,19 +92,39 @@ class Connection(LocalConnection):
 
     def _connect(self):
         path = self._namespace()
-        if not path.exists():
+        if self.get_option("netns_network") and not path.exists():
             raise AnsibleConnectionFailure(
                 f"there is no network namespace {path.name} in {path.parent}: make it with the role "
                 "pairbench.lab.netns_lab, or mend ansible_netns in the inventory"
+            )
+        root = self._root()
+        if root and (os.geteuid() != 0 or not (Path(root) / "bin/sh").exists()):
+            raise AnsibleConnectionFailure(
+                f"cannot run in {root}, which ansible_netns_root names: it must be a whole file system, and Ansible must "
+                "run as root"
             )
         return super()._connect()
 
     def exec_command(self, cmd, in_data=None, sudoable=True):
         """Run a shell command inside the namespace."""
         self._connect()
-        enter = ["nsenter", f"--net={self._namespace()}", "--", "/bin/sh", "-c", cmd]
+        places = [f"--net={self._namespace()}"] if self.get_option("netns_network") else []
+        if self._root():
+            places += [f"--root={self._root()}", f"--wd={self._root()}"]
+        enter = ["nsenter", *places, "--", "/bin/sh", "-c", cmd]
         prefix = [] if os.geteuid() == 0 else self.get_option("netns_sudo")
         return super().exec_command("exec " + shlex.join([*prefix, *enter]), in_data=in_data, sudoable=sudoable)
+
+    def put_file(self, in_path, out_path):
+        """Copy a file to the host."""
+        return super().put_file(in_path, self._root() + out_path)
+
+    def fetch_file(self, in_path, out_path):
+        """Copy a file from the host."""
+        return super().fetch_file(self._root() + in_path, out_path)
+
+    def _root(self):
+        return (self.get_option("netns_root") or "").rstrip("/")
 
     def _namespace(self):
         return Path(self.get_option("netns_directory")) / self.get_option("netns")

@@ -15,6 +15,8 @@ import re
 import shutil
 import subprocess
 
+from ansible_collections.pairbench.lab.plugins.module_utils._interfaces import ipv4_addresses, ipv6_addresses
+
 SYSCTLS = (
     "net.ipv4.tcp_congestion_control",
     "net.ipv4.tcp_rmem",
@@ -67,19 +69,11 @@ def tool(name):
 
 def addresses():
     """Every address of this network namespace with the interface that has it: [(address, interface)]."""
-    text = run_text(["ip", "-json", "address", "show"])
-    if text is None:
-        return []
     try:
-        links = json.loads(text)
-    except ValueError:
+        found = ipv4_addresses() + [(address, name) for address, name, _scope in ipv6_addresses()]
+    except OSError:
         return []
-    return [
-        (item["local"], link["ifname"])
-        for link in links
-        for item in link.get("addr_info", ())
-        if "local" in item
-    ]
+    return sorted(found, key=lambda item: (item[1], ":" in item[0]))
 
 
 def _distribution():
@@ -148,11 +142,19 @@ def _is_container(root):
 
 
 def _is_namespace(root):
-    """Whether only the network is apart from that of the machine, as in a lab of network namespaces."""
-    try:
-        return os.stat(root + "/proc/1/ns/net").st_ino != os.stat(root + "/proc/self/ns/net").st_ino
-    except OSError:
-        return False
+    """Whether only the network is apart from that of the machine, as in a lab of network namespaces.
+
+    Even root may not look at process 1 of every machine; where it may not, the kernel's own first thread will do.
+    """
+    for pid in ("1", "2"):
+        if pid == "2" and read_line(root + "/proc/2/comm") != "kthreadd":
+            return False
+        try:
+            first = os.stat(root + "/proc/" + pid + "/ns/net")
+            return first.st_ino != os.stat(root + "/proc/self/ns/net").st_ino
+        except OSError:
+            continue
+    return False
 
 
 def _is_vm(root):
@@ -172,14 +174,14 @@ def _is_vm(root):
 
 
 def host_kind(root=""):
-    """What this host is: a word of ``KINDS``. The innermost wins: a container in a VM is a container.
+    """What this host is: a word of ``KINDS``. The innermost wins: a namespace in a container in a VM is a namespace.
 
     ``root`` is put before every path that is read.
     """
-    if _is_container(root):
-        return "container"
     if _is_namespace(root):
         return "namespace"
+    if _is_container(root):
+        return "container"
     return "vm" if _is_vm(root) else "bare-metal"
 
 

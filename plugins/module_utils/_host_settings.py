@@ -14,7 +14,6 @@ tracer is kept off these CPUs where the host has others.
 
 from __future__ import annotations
 
-import array
 import errno
 import fcntl
 import json
@@ -24,10 +23,15 @@ import socket
 import struct
 import time
 
+from ansible_collections.pairbench.lab.plugins.module_utils._interfaces import (
+    IFREQ_BYTES,
+    ipv4_addresses,
+    ipv6_addresses,
+)
+
 STATE_DIRECTORY = "/run/pairbench"
-SIOCGIFCONF, SIOCGIFFLAGS, SIOCGIFMTU, SIOCSIFMTU, SIOCGIFHWADDR = 0x8912, 0x8913, 0x8921, 0x8922, 0x8927
+SIOCGIFFLAGS, SIOCGIFMTU, SIOCSIFMTU, SIOCGIFHWADDR = 0x8913, 0x8921, 0x8922, 0x8927
 IFF_RUNNING = 0x40
-IFREQ_BYTES = 16 + struct.calcsize("@PPhbbb0P")  # a name, and the largest member of the union (struct ifmap)
 SMALLEST_IPV6_MTU = 1280
 LINK_LOCAL_SCOPE = 0x20
 LINK_UP_SECONDS = 10.0
@@ -70,46 +74,13 @@ def _hardware_address(interface):
     return _ask(SIOCGIFHWADDR, interface)[2:8].hex()
 
 
-def _ipv4_addresses():
-    """[(address, interface)] of this network namespace."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
-        room = 64 * IFREQ_BYTES
-        while True:
-            buffer = array.array("B", bytes(room))
-            answer = fcntl.ioctl(channel.fileno(), SIOCGIFCONF, struct.pack("iP", room, buffer.buffer_info()[0]))
-            used = struct.unpack_from("i", answer)[0]
-            if used < room:  # an answer that fills the buffer may have been cut
-                break
-            room *= 2
-    text = buffer.tobytes()
-    found = []
-    for start in range(0, used, IFREQ_BYTES):
-        label = text[start : start + 16].split(b"\0")[0].decode()
-        address = socket.inet_ntoa(text[start + 20 : start + 24])
-        found.append((address, label.split(":")[0]))  # eth0:1 is a label of eth0
-    return found
-
-
-def _ipv6_addresses():
-    """[(address, interface, scope)] of this network namespace."""
-    try:
-        with open("/proc/self/net/if_inet6") as handle:
-            lines = [line.split() for line in handle]
-    except FileNotFoundError:  # a kernel without IPv6
-        return []
-    return [
-        (socket.inet_ntop(socket.AF_INET6, bytes.fromhex(fields[0])), fields[5], int(fields[3], 16))
-        for fields in lines
-    ]
-
-
 def interface_of(address):
     """Name of the interface that has an address, or None when no interface of this host has it."""
     plain = address.split("%")[0]
     if ":" in plain:
         wanted = socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, plain))
-        return next((name for item, name, _scope in _ipv6_addresses() if item == wanted), None)
-    return next((name for item, name in _ipv4_addresses() if item == plain), None)
+        return next((name for item, name, _scope in ipv6_addresses() if item == wanted), None)
+    return next((name for item, name in ipv4_addresses() if item == plain), None)
 
 
 # MTU
@@ -244,7 +215,7 @@ class _Mtu:
     def _require_room_for_ipv6(self):
         if self.mtu_bytes >= SMALLEST_IPV6_MTU:
             return
-        lost = [item for item, name, scope in _ipv6_addresses() if name == self.interface and scope != LINK_LOCAL_SCOPE]
+        lost = [item for item, name, scope in ipv6_addresses() if name == self.interface and scope != LINK_LOCAL_SCOPE]
         if lost:
             raise SettingProblem(
                 "mtu_not_set",

@@ -52,3 +52,16 @@ def test_what_a_host_is(tmp_path: Path, files: dict[str, str], kind: str) -> Non
 
 def test_a_host_that_has_only_a_network_of_its_own_is_a_namespace(tmp_path: Path) -> None:
     assert host(tmp_path, X86_VM, separate_network=True) == "namespace"
+
+
+def test_the_innermost_wins(tmp_path: Path) -> None:
+    assert host(tmp_path, X86_VM | {".dockerenv": ""}, separate_network=True) == "namespace"
+
+
+def test_where_process_1_may_not_be_looked_at_the_kernel_thread_is(tmp_path: Path) -> None:
+    files = X86_VM | {"proc/2/comm": "kthreadd\n", "proc/2/ns/net": ""}
+    host(tmp_path, files)
+    (tmp_path / "proc/1/ns/net").unlink()
+    assert host_kind(str(tmp_path)) == "namespace"
+    (tmp_path / "proc/2/comm").write_text("some program\n", encoding="utf-8")
+    assert host_kind(str(tmp_path)) == "vm"

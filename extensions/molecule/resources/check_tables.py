@@ -1,0 +1,64 @@
+"""Do the tables of a short sweep between two hosts hold what a user relies on? Ends non-zero and says what is missing."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+
+def table(sweep: Path, name: str) -> list[dict[str, str]]:
+    with (sweep / f"{name}.csv").open(newline="", encoding="utf-8") as handle:
+        return list(csv.DictReader(handle))
+
+
+def problems(sweep: Path, untraced: bool, targets: set[str]) -> list[str]:
+    runs, samples, calls = (table(sweep, name) for name in ("runs", "samples", "syscalls"))
+    found = [f"{row['run_id']} is {row['status']}: {row['reason']}" for row in runs if row["status"] != "valid"]
+    planned = {(benchmark, traced) for benchmark in ("iperf3", "sockperf") for traced in ("true", "false")}
+    if {(row["benchmark"], row["traced"]) for row in runs} != planned:
+        found.append("not every benchmark has a traced and an untraced run")
+    metrics = {row["metric"] for row in samples}
+    found += [f"no {name} in samples.csv" for name in ("throughput_received", "latency_p50") if name not in metrics]
+    if not table(sweep, "summary") or not table(sweep, "hosts"):
+        found.append("summary.csv or hosts.csv is empty")
+    if untraced:
+        told = [row["checks"] for row in runs if row["traced"] == "true"]
+        found += [] if all("tracing_unavailable" in text for text in told) else ["untraced runs do not say why"]
+        return found + (["there are system calls although nothing can trace"] if calls else [])
+    wanted = {(run["run_id"], side, target) for run in runs if run["traced"] == "true"
+              for side in ("server", "client") for target in targets}
+    missing = wanted - {(row["run_id"], row["side"], row["target"]) for row in calls}
+    found += [f"no system calls of {run_id}, {side}, {target}" for run_id, side, target in sorted(missing)]
+    return found + messages(samples, calls, runs)
+
+
+def messages(samples: list[dict[str, str]], calls: list[dict[str, str]], runs: list[dict[str, str]]) -> list[str]:
+    """sockperf's client sends each message with one call, so both counts are the same (a warm-up message may be apart)."""
+    sent = {row["run_id"]: float(row["value"]) for row in samples if row["metric"] == "messages_sent"}
+    found = []
+    for run in runs:
+        if run["benchmark"] != "sockperf" or run["traced"] != "true":
+            continue
+        counted = sum(int(row["calls"]) for row in calls if row["run_id"] == run["run_id"] and row["side"] == "client"
+                      and row["target"] == "process" and row["syscall"] == "sys_enter_sendto")
+        if abs(counted - sent.get(run["run_id"], 0)) > 3:
+            found.append(f"{run['run_id']}: {counted} sendto were counted for {sent.get(run['run_id'])} messages")
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sweep", type=Path)
+    parser.add_argument("--untraced", action="store_true", help="the hosts cannot trace")
+    parser.add_argument("--vmm", action="store_true", help="the processes under the guests are counted too")
+    given = parser.parse_args()
+    found = problems(given.sweep, given.untraced, {"process", "vmm"} if given.vmm else {"process"})
+    for sentence in found:
+        print(sentence, file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
