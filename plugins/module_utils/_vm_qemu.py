@@ -43,7 +43,7 @@ def command_line(qemu, guest, files, descriptors):
         "-uuid", guest["uuid"],
         "-daemonize", "-pidfile", files["pid_file"],
         "-no-user-config", "-nodefaults", "-display", "none", "-monitor", "none",
-        "-machine", "q35,accel=%s" % guest["accel"],
+        "-machine", "q35,sata=off,accel=%s" % guest["accel"],
         "-cpu", cpu_model(guest["accel"], guest["cpu"]),
         "-smp", str(guest["vcpus"]), "-m", str(guest["memory_mib"]),
         "-object", "rng-random,id=entropy,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=entropy",

@@ -49,7 +49,6 @@ class GuestPlan:
     uuid: str
     address: str
     """Data address, with prefix length."""
-    netmask: str
     port: int
     management_mac: str
     mac: str
@@ -170,7 +169,6 @@ def _guest(settings: LabSettings, network: ipaddress.IPv4Network, number: int) -
         domain=domain,
         uuid=str(uuid.uuid5(_NAMESPACE, domain)),
         address=f"{network.network_address + number}/{network.prefixlen}",
-        netmask=str(network.netmask),
         port=settings.ssh_port + number,
         management_mac=macs[0],
         mac=macs[1],
