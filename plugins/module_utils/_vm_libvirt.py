@@ -8,7 +8,8 @@ import subprocess
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_process import GuestError
 
 CONNECTION = "qemu:///system"
-LIMIT_SECONDS = 60
+# Long: at its first guest libvirt asks the emulator what it can do, more than once.
+LIMIT_SECONDS = 180
 
 
 def virsh(*words, **options):

@@ -94,6 +94,11 @@ class NamespaceNetwork:
                 raise GuestError("%s failed: %s" % (" ".join(argv), (err or out).strip()))
 
 
+# Where libvirt notes the hardware addresses of every network's guests. It makes the folder only when it first starts
+# dnsmasq, which an isolated network does without.
+LIBVIRT_NOTES = "/var/lib/libvirt/dnsmasq"
+
+
 class LibvirtNetwork:
     """A network of libvirt that leads nowhere."""
 
@@ -105,6 +110,8 @@ class LibvirtNetwork:
     def present(self):
         """Define and start it."""
         defined, active = _vm_libvirt.network_state(self._params["name"])
+        if not self._module.check_mode:
+            os.makedirs(LIBVIRT_NOTES, mode=0o755, exist_ok=True)
         if not defined:
             self._do("net-define", "/dev/stdin", stdin=network_xml(**{
                 key: self._params[key] for key in ("name", "bridge", "address")
