@@ -24,8 +24,8 @@ Host variables, in the inventory:
 | `pairbench_address` | Address of the host that the measured traffic uses; `ansible_host` when it is not set. |
 | `pairbench_hypervisor` | Name of the hypervisor that carries the host: pairs share its capacity. |
 | `pairbench_bottlenecks` | Names of the uplinks that traffic crosses on its way out of where the host is. |
-| `pairbench_vmm_pid_file` | File on the hypervisor with the process of the emulator that carries the host; the inventory plugin `vm_lab` sets it (backend qemu). |
-| `pairbench_vmm_libvirt` | Name of the domain of libvirt that carries the host; the inventory plugin `vm_lab` sets it (backend libvirt). |
+| `pairbench_vmm_pid_file` | File on the hypervisor with the process that carries the host; set for a VM lab (qemu). |
+| `pairbench_vmm_libvirt` | Name of the domain of libvirt that carries the host; set for a VM lab (libvirt). |
 | `ansible_netns` | Namespace of a host whose connection is `pairbench.lab.netns`; the host's name when it is not set. |
 """
 

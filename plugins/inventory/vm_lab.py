@@ -48,7 +48,6 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.vars import combine_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources
-
 from ansible_collections.pairbench.lab.plugins.plugin_utils.vm_guests import (
     LabError,
     LabSettings,

@@ -95,8 +95,8 @@ class Guest:
 
     def _make_disk(self):
         size = ["%dG" % self._params["disk_gib"]] if self._params["disk_gib"] else []
-        run_tool(["qemu-img", "create", "-q", "-f", "qcow2", "-b", self._params["image"],
-                  "-F", self._params["image_format"], self.files["disk"]] + size)  # fmt: skip
+        base = ["-b", self._params["image"], "-F", self._params["image_format"]]
+        run_tool(["qemu-img", "create", "-q", "-f", "qcow2", *base, self.files["disk"], *size])
 
 
 def make_seed(path, contents):
@@ -106,7 +106,7 @@ def make_seed(path, contents):
         for name, content in contents.items():
             with open(os.path.join(folder, name), "w", encoding="utf-8") as handle:
                 handle.write(content)
-        run_tool(iso_command() + ["-quiet", "-volid", "CIDATA", "-joliet", "-rational-rock", "-output", path, folder])
+        run_tool([*iso_command(), "-quiet", "-volid", "CIDATA", "-joliet", "-rational-rock", "-output", path, folder])
         # It holds the guest's private host key.
         os.chmod(path, 0o600)
     finally:
@@ -129,8 +129,8 @@ def run_tool(argv):
             universal_newlines=True, timeout=TOOL_SECONDS,
         )  # fmt: skip
     except FileNotFoundError:
-        raise GuestError("%s is not installed on the hypervisor" % argv[0])
+        raise GuestError("%s is not installed on the hypervisor" % argv[0]) from None
     except subprocess.TimeoutExpired:
-        raise GuestError("%s did not end within %d s" % (argv[0], TOOL_SECONDS))
+        raise GuestError("%s did not end within %d s" % (argv[0], TOOL_SECONDS)) from None
     if done.returncode != 0:
         raise GuestError("%s failed: %s" % (argv[0], done.stdout.strip()))

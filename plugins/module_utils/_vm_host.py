@@ -97,13 +97,16 @@ def seen_from_guest(lines):
 APT_FORMAT = "$(CREATED_BY)|$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(CODENAME)|$(COMPONENT)"
 
 
+REPOSITORY_FIELDS = ("uri", "release", "codename", "component")
+
+
 def apt_repositories(targets):
     """The Debian repositories of apt: list of uri, release, codename and component, from ``apt-get indextargets``."""
     found = []
     for line in targets.splitlines():
         fields = line.split("|")
         if len(fields) == 6 and fields[0] == "Packages" and fields[1] == "Debian":
-            entry = dict(zip(("uri", "release", "codename", "component"), fields[2:]))
+            entry = dict(zip(REPOSITORY_FIELDS, fields[2:]))  # noqa: B905 - strict is newer than the Python of some hosts
             if entry not in found:
                 found.append(entry)
     return found

@@ -16,7 +16,7 @@ def virsh(*words, **options):
     """Run virsh; the result has returncode and stdout. ``stdin`` is text for it to read."""
     try:
         return subprocess.run(
-            ["virsh", "--connect", CONNECTION, "--quiet"] + list(words),
+            ["virsh", "--connect", CONNECTION, "--quiet", *words],
             check=False, input=options.get("stdin", ""), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             universal_newlines=True, timeout=LIMIT_SECONDS,
         )  # fmt: skip

@@ -48,7 +48,7 @@ class InNamespace:
         try:
             there = os.open(path, os.O_RDONLY)
         except OSError as error:
-            raise GuestError("the network namespace %s cannot be entered: %s" % (path, error.strerror))
+            raise GuestError("the network namespace %s cannot be entered: %s" % (path, error.strerror)) from None
         try:
             _set_namespace(there)
         finally:
@@ -83,7 +83,7 @@ def _open_tap(name, flags):
     except OSError as error:
         raise GuestError(
             "the tap %s of the data network cannot be made: %s. It needs root and /dev/net/tun" % (name, error.strerror)
-        )
+        ) from None
     return descriptor
 
 
@@ -112,7 +112,7 @@ def start(qemu, guest, files):
             universal_newlines=True, pass_fds=descriptors, preexec_fn=pinned(guest["cpus"]), timeout=START_SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise GuestError("the emulator of %s did not start within %d s" % (guest["domain"], START_SECONDS))
+        raise GuestError("the emulator of %s did not start within %d s" % (guest["domain"], START_SECONDS)) from None
     finally:
         close_all(descriptors)
     if done.returncode != 0:

@@ -66,7 +66,6 @@ serial_log:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_guest import Guest
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_process import GuestError
 
@@ -106,7 +105,7 @@ def main():
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     guest = Guest(module.params)
     try:
-        changed = guest.present(module.check_mode) if module.params["state"] == "present" else guest.absent(module.check_mode)
+        changed = getattr(guest, module.params["state"])(module.check_mode)
     except GuestError as error:
         module.fail_json(msg=str(error))
     files = guest.files

@@ -43,7 +43,6 @@ import json
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.pairbench.lab.plugins.module_utils import _vm_libvirt
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_process import NETNS_DIRECTORY, GuestError
 

@@ -42,7 +42,6 @@ import json
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_probe import probe
 
 

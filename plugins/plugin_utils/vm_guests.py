@@ -125,10 +125,9 @@ def configuration(records: Sequence[Mapping[str, Any]]) -> str:
     """What the lab is an instance of, for reports: ``qemu-tcg``, ``kvm``, ``kvm-vhost-4q`` …; empty before it is made."""
     names = []
     for record in records:
-        if record.get("accel") == "tcg":
-            parts = ["qemu-tcg"]
-        else:
-            parts = ["kvm", "vhost"] if record.get("vhost") else ["kvm"]
+        parts = ["qemu-tcg" if record.get("accel") == "tcg" else "kvm"]
+        if record.get("accel") != "tcg" and record.get("vhost"):
+            parts.append("vhost")
         if int(record.get("queues", 1)) > 1:
             parts.append(f"{record['queues']}q")
         names.append("-".join(parts))

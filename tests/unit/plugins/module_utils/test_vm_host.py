@@ -50,10 +50,8 @@ def test_a_proxy_of_the_environment_counts_where_apt_names_none() -> None:
 
 
 def test_a_guest_reaches_a_proxy_on_the_hypervisors_loopback() -> None:
-    assert seen_from_guest(['Acquire::http::Proxy "http://localhost:3142/";', 'Acquire::http::Proxy "http://localhost.example:1";']) == [
-        'Acquire::http::Proxy "http://10.0.2.2:3142/";',
-        'Acquire::http::Proxy "http://localhost.example:1";',
-    ]  # fmt: skip
+    lines = ['Acquire::http::Proxy "http://localhost:3142/";', 'Acquire::http::Proxy "http://localhost.example:1";']
+    assert seen_from_guest(lines) == ['Acquire::http::Proxy "http://10.0.2.2:3142/";', lines[1]]
 
 
 def test_sources_of_another_release_come_from_the_same_servers() -> None:
