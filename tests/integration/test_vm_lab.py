@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -134,7 +135,8 @@ def test_a_lab_is_provisioned_measured_and_removed(lab: VmLab) -> None:
         ["ip", "-n", lab.netns.name, "-json", "-stats", "link", "show", "master", "br0"],
         check=True, capture_output=True, text=True,
     ).stdout)  # fmt: skip
-    assert len(shown) == 2 and all(link["stats64"]["rx"]["bytes"] > 1_000_000 for link in shown)
+    carried = [link["stats64"]["rx"]["bytes"] + link["stats64"]["tx"]["bytes"] for link in shown]
+    assert len(carried) == 2 and min(carried) > 1_000_000
     again = lab.play("bench")
     assert again.returncode == 0 and changed_total(again.stdout) == 0
 
@@ -158,7 +160,8 @@ def test_a_provision_that_fails_removes_what_it_made_and_shows_the_consoles(lab:
     done = lab.play("provision")
     assert done.returncode != 0
     said = words(done.stdout + done.stderr)
-    assert "could not be made" in said and "The console of vm1 ended with" in said and "Linux version" in said
+    assert "could not be made" in said, said
+    assert re.search(r"The console of vm1 ended with: .*\[ +\d+\.\d{6}\]", said), said
     assert not lab.left()
 
 
