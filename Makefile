@@ -49,7 +49,7 @@ wheel: venv
 	$(BIN)/python -m build --wheel
 
 # Molecule's scenarios under extensions/molecule; each makes its hosts and removes them.
-SCENARIOS := default debian12 debian13 debian11 sid
+SCENARIOS := default debian12 debian13 debian11 sid vm
 
 molecule: tools
 	$(BIN)/pip install --quiet --disable-pip-version-check 'molecule>=25.1'

@@ -27,7 +27,7 @@ Host variables, in the inventory:
 | `pairbench_hypervisor` | Name of the hypervisor that carries the host: pairs share its capacity. |
 | `pairbench_bottlenecks` | Names of the uplinks that traffic crosses on its way out of where the host is. |
 | `pairbench_vmm_libvirt` | Name of the host's libvirt domain on `pairbench_hypervisor`, whose process is counted. |
-| `pairbench_vmm_pid_file` | Or: file on the hypervisor that holds the number of the process. A VM lab sets this or the name. |
+| `pairbench_vmm_pid_file` | Or: file on the hypervisor that holds the number of the process. A VM lab sets it. |
 | `pairbench_vmm_match` | Or: regular expression that fits the command line of that process only. |
 | `pairbench_observer_netns` | On a hypervisor: its network namespace from which the guests' data addresses are reached. |
 | `ansible_netns` | Namespace of a host whose connection is `pairbench.lab.netns`; the host's name when it is not set. |
