@@ -144,14 +144,20 @@ def _exactness_problem(bpftrace, dd, probe, directory):
         output, stderr, _wall = _traced_dd(bpftrace, dd, probe, count, directory)
         reads, writes = _map_value(output, "dd", read_number), _map_value(output, "dd", write_number)
         if reads is None or writes is None:
-            last = [line for line in stderr.splitlines() if line.strip()][-1:] or ["no output"]
-            return "%s counted nothing: %s" % (probe, last[0].strip())
+            return "%s counted nothing: %s" % (probe, _telling_line(stderr))
         seen.append((reads, writes))
     expected = SELF_TEST_COUNTS[1] - SELF_TEST_COUNTS[0]
     found = (seen[1][0] - seen[0][0], seen[1][1] - seen[0][1])
     if found != (expected, expected):
         return "%s is not exact: %d more blocks counted as %d reads and %d writes" % ((probe, expected, *found))
     return None
+
+
+def _telling_line(stderr):
+    """What the tracer complained of: an error rather than the line of the program that it underlines."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip(" ~^\t")]
+    errors = [line for line in lines if re.search(r"error|cannot|could not|denied", line, re.I) and "RLIMIT" not in line]
+    return (errors or lines or ["no output"])[-1][:300]
 
 
 def _read_write_numbers():

@@ -103,6 +103,8 @@ EPEL = "https://dl.fedoraproject.org/pub/epel/epel-release-latest-{}.noarch.rpm"
 # name in the inventory: distribution, version, family, package manager, what brings sockperf (None: nothing does)
 DISTRIBUTIONS: dict[str, tuple[str, str, str, str, list[str] | None]] = {
     "debian-13": ("Debian", "13.1", "Debian", "apt", ["sockperf"]),
+    "debian-11": ("Debian", "11.11", "Debian", "apt", ["sockperf"]),
+    "ubuntu-20.04": ("Ubuntu", "20.04", "Debian", "apt", ["sockperf"]),
     "ubuntu-24.04": ("Ubuntu", "24.04", "Debian", "apt", ["sockperf"]),
     "redhat-8": ("RedHat", "8.10", "RedHat", "dnf", [EPEL.format(8), "sockperf"]),
     "redhat-9": ("RedHat", "9.6", "RedHat", "dnf", [EPEL.format(9), "sockperf"]),
