@@ -156,6 +156,37 @@ def test_an_observer_that_is_killed_takes_its_tracer_along_and_the_run_goes_on(
     wait_until(lambda: not tracers(), 10)
 
 
+def test_the_process_of_a_libvirt_domain_is_found_by_its_name(tmp_path: Path) -> None:
+    # As libvirt starts it; the file with its number may be out of sight, as for libvirt in a container.
+    command = [sys.executable, "-c", "import time; time.sleep(60)", "-name", "guest=web,debug-threads=on"]
+    others = [sys.executable, "-c", "import time; time.sleep(60)", "-name", "guest=web2,debug-threads=on"]
+    processes = [subprocess.Popen(command), subprocess.Popen(others)]
+    try:
+        wait_until(lambda: "guest=web2" in _vmm.command_line(processes[1].pid))
+        assert _vmm.find({"libvirt": "web"})["pid"] == processes[0].pid
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.parametrize(("command", "rule"), [
+    (["--api-sock", "/run/fc/a.sock", "--id", "a"], "--id a "),
+    (["--api-socket", "/run/ch/a.sock"], r"--api-socket /run/ch/a\.sock "),
+])
+def test_the_process_of_other_monitors_is_found_by_a_rule(command: list[str], rule: str) -> None:
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    similar = [item.replace("a.sock", "ab.sock") if "sock" in item else item + "b" for item in command]
+    processes = [subprocess.Popen([*sleep, *command]), subprocess.Popen([*sleep, *similar])]
+    try:
+        wait_until(lambda: all(command[0] in _vmm.command_line(process.pid) for process in processes[:1]))
+        assert _vmm.find({"match": rule})["pid"] == processes[0].pid
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
 def test_the_process_of_a_guest_is_found_or_the_mend_is_named(guest: Guest, tmp_path: Path) -> None:
     found = _vmm.find({"match": r"guest_process\.py"})
     assert found["pid"] == guest.process.pid and _vmm.still_there(found)
