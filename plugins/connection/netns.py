@@ -44,7 +44,7 @@ options:
     description:
       - Folder with a whole file system of its own, which becomes the root of what runs; empty for the machine's. It needs
         V(/proc), V(/sys) and V(/dev) mounted. Only for Ansible that runs as root.
-    type: path
+    type: str
     default: ''
     vars:
       - name: ansible_netns_root
