@@ -18,6 +18,8 @@ import yaml
 from bench import words
 from roots import recap
 
+pytestmark = pytest.mark.slow
+
 BIN = Path(sys.executable).parent
 BOOT_SECONDS = 540
 
@@ -110,7 +112,6 @@ def lab(tmp_path: Path) -> Iterator[VmLab]:
         assert not planned.left()
 
 
-@pytest.mark.slow
 def test_a_lab_is_provisioned_measured_and_removed(lab: VmLab) -> None:
     assert changes(lab.play("provision")) > 0
     pids = sorted(lab.emulators())
@@ -155,7 +156,6 @@ def test_check_mode_refuses_and_makes_nothing(lab: VmLab) -> None:
     assert lab.play("provision", "--check").returncode != 0
 
 
-@pytest.mark.slow
 def test_a_provision_that_fails_removes_what_it_made_and_shows_the_consoles(lab: VmLab) -> None:
     lab.set(vm_lab_boot_seconds=8)
     done = lab.play("provision")
