@@ -162,7 +162,7 @@ def test_a_provision_that_fails_removes_what_it_made_and_shows_the_consoles(lab:
     assert done.returncode != 0
     said = words(done.stdout + done.stderr)
     assert "could not be made" in said, said
-    assert re.search(r"The console of vm1 ended with: .*\[ +\d+\.\d{6}\]", said), said
+    assert re.search(r"The console of vm1 ended with: \S", said), said
     assert not lab.left()
 
 
