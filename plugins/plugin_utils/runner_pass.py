@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -78,7 +79,8 @@ class Pass:
         """Send the playbook a signal: SIGINT lets it end its sessions and write what there is."""
         for pid in _children() - self._children_before:
             if b"ansible-playbook" in _command(pid):
-                os.kill(pid, number)
+                with contextlib.suppress(ProcessLookupError):  # it may end by itself at this moment
+                    os.kill(pid, number)
 
     def _event(self, event: Mapping[str, Any], log: IO[str]) -> bool:
         text = event.get("stdout") or ""

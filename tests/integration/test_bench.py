@@ -121,9 +121,7 @@ def test_an_invalid_run_is_a_record_and_fails_the_play(bench: Bench) -> None:
     process = bench.start("-e", '{"pairbench_benchmarks": ["iperf3"], "pairbench_trace": false, "iperf3_seconds": 5}')
     wait_until(lambda: any("iperf3" in line for line in bench.pair.client.processes()), 60, "the client")
     time.sleep(1)
-    for line in bench.pair.server.processes():
-        if line.split()[1] == "iperf3":
-            os.kill(int(line.split()[0]), signal.SIGKILL)
+    bench.pair.server.kill("iperf3")
     output, _errors = process.communicate(timeout=120)
     assert process.returncode == 2, output
     [row] = bench.table("runs")

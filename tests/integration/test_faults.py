@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from bench import Bench, running, words
-from namespaces import Mesh, Pair, run, wait_until
+from namespaces import Mesh, Pair, kill, run, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -72,8 +71,7 @@ def test_a_host_that_vanishes_and_comes_back_costs_its_own_pairs_only(mesh: Mesh
     process = bench.start("--forks", "8")
     await_records(bench, 2)
     gone = mesh.hosts[3]
-    for line in gone.processes():
-        os.kill(int(line.split()[0]), signal.SIGKILL)
+    wait_until(lambda: gone.kill() == 0, 10, "an empty host")
     run("ip", "netns", "del", gone.name)
     output, _errors = process.communicate(timeout=200)
     assert process.returncode == 2, output
@@ -92,7 +90,7 @@ def test_a_killed_program_on_a_host_costs_its_session(mesh: Mesh, bench: Bench) 
     time.sleep(1.5)
     for line in mesh.hosts[0].processes():
         if "python" in line:
-            os.kill(int(line.split()[0]), signal.SIGKILL)
+            kill(int(line.split()[0]))
     output, _errors = process.communicate(timeout=200)
     assert process.returncode == 2, output
     assert len(pairs_measured(bench)) == ALL_PAIRS - 1

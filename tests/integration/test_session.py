@@ -279,9 +279,7 @@ def test_nothing_is_left_when_the_tracer_is_killed(pair: Pair, tracer: dict[str,
     ends = {name: pair.start_end(name, runs[name], tracer=tracer) for name in ("server", "client")}
     wait_until(lambda: any(line.split()[1] == "iperf3" for line in pair.client.processes()), 15)
     time.sleep(0.5)
-    for line in pair.client.processes():
-        if line.split()[1] == "bpftrace":
-            os.kill(int(line.split()[0]), signal.SIGKILL)
+    pair.client.kill("bpftrace")
     results = {name: finish(child) for name, child in ends.items()}
     assert results["client"]["ends"]["run0"]["trace"]["output"].count('"map"') == 0
     assert_nothing_left(pair)

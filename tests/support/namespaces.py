@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +21,12 @@ def run(*argv: str, timeout: float = 120, **options: Any) -> subprocess.Complete
     done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False, **options)
     assert done.returncode == 0, f"{argv} ended with {done.returncode}: {done.stdout}{done.stderr}"
     return done
+
+
+def kill(pid: int) -> None:
+    """Kill a process, which may have ended by itself since it was looked up."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 @dataclass
@@ -46,6 +54,13 @@ class Host:
             except OSError:
                 continue
         return found
+
+    def kill(self, name: str = "") -> int:
+        """Kill everything that runs in this namespace, or what bears that name; how many there were."""
+        pids = [int(line.split()[0]) for line in self.processes() if name in ("", line.split()[1])]
+        for pid in pids:
+            kill(pid)
+        return len(pids)
 
     def listening(self) -> str:
         """Sockets that listen in this namespace."""
@@ -79,8 +94,7 @@ class Mesh:
 
     def down(self) -> None:
         for host in self.hosts:
-            for line in host.processes():
-                os.kill(int(line.split()[0]), 9)
+            host.kill()
         for name in (*(host.name for host in self.hosts), self.switch):
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 
@@ -108,8 +122,7 @@ class Pair:
 
     def down(self) -> None:
         for host in self.hosts:
-            for line in host.processes():
-                os.kill(int(line.split()[0]), 9)
+            host.kill()
             subprocess.run(["ip", "netns", "del", host.name], check=False, capture_output=True)
 
     def start_end(self, role: str, runs: list[dict[str, Any]], **changes: Any) -> subprocess.Popen[str]:

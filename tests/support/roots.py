@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from namespaces import kill
 
 SUPPORT = Path(__file__).resolve().parent
 ANSIBLE_PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
@@ -98,7 +99,7 @@ class Root:
     def down(self) -> None:
         """End what still runs in the root, and with it the mount namespace; remove the folder."""
         for pid in self.processes():
-            os.kill(pid, 9)
+            kill(pid)
         if self._holder is not None:
             self._holder.kill()
             self._holder.wait()
