@@ -130,15 +130,27 @@ VM_VENDORS = ("qemu", "kvm", "vmware", "virtualbox", "innotek", "xen", "bochs", 
 KINDS = ("vm", "bare-metal", "container", "namespace")
 
 
+CONTAINER_FILES = ("/run/systemd/container", "/.dockerenv", "/run/.containerenv", "/run/secrets/kubernetes.io")
+CONTAINER_VARIABLES = (b"container=", b"KUBERNETES_SERVICE_HOST=")
+# Where the first version of control groups is in use, or the container shares the machine's, process 1 tells its own.
+CONTAINER_GROUP = re.compile(rb"[/:-](docker|libpod|kubepods|lxc|crio|cri-containerd)\b")
+
+
 def _is_container(root):
-    """What container managers leave for the programs inside (the Container Interface of systemd, Docker, Podman)."""
-    if any(os.path.exists(root + path) for path in ("/run/systemd/container", "/.dockerenv", "/run/.containerenv")):
-        return True
+    """What container managers leave for the programs inside: systemd's Container Interface, Docker, Podman, Kubernetes."""
+    return (
+        any(os.path.exists(root + path) for path in CONTAINER_FILES)
+        or any(item.startswith(CONTAINER_VARIABLES) for item in _read_bytes(root + "/proc/1/environ").split(b"\0"))
+        or CONTAINER_GROUP.search(_read_bytes(root + "/proc/1/cgroup")) is not None
+    )
+
+
+def _read_bytes(path):
     try:
-        with open(root + "/proc/1/environ", "rb") as handle:
-            return any(item.startswith(b"container=") for item in handle.read().split(b"\0"))
+        with open(path, "rb") as handle:
+            return handle.read()
     except OSError:
-        return False
+        return b""
 
 
 def _is_namespace(root):

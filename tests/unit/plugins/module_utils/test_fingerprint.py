@@ -44,6 +44,14 @@ ARM = {"proc/cpuinfo": "processor : 0\nFeatures : fp asimd\n"}
         (X86_VM | {"run/systemd/container": "lxc"}, "container"),
         (X86_VM | {"proc/1/environ": "PATH=/bin\0container=systemd-nspawn\0"}, "container"),
         (X86_VM | {"proc/1/environ": "PATH=/bin\0mycontainer=1\0"}, "vm"),
+        (X86_VM | {"proc/1/environ": "PATH=/bin\0KUBERNETES_SERVICE_HOST=10.96.0.1\0"}, "container"),
+        (X86_VM | {"run/secrets/kubernetes.io/serviceaccount/namespace": "bench"}, "container"),
+        (X86_VM | {"proc/1/cgroup": "12:pids:/docker/0123abcd\n"}, "container"),
+        (X86_VM | {"proc/1/cgroup": "0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-2.scope\n"}, "container"),
+        (X86_VM | {"proc/1/cgroup": "4:memory:/lxc/c1\n"}, "container"),
+        (X86_VM | {"proc/1/cgroup": "0::/init.scope\n"}, "vm"),
+        # A machine that runs containers is not one.
+        (X86_METAL | {"proc/1/cgroup": "0::/\n", "run/docker.sock": ""}, "bare-metal"),
     ],
 )
 def test_what_a_host_is(tmp_path: Path, files: dict[str, str], kind: str) -> None:
