@@ -26,8 +26,8 @@ def answers() -> bool:
 def install() -> None:
     """What a hypervisor with libvirt has; a machine that lacks it gets it."""
     if not all(Path(path).exists() for path in ("/usr/sbin/libvirtd", "/usr/bin/virsh", "/usr/bin/qemu-system-x86_64")):
-        run("apt-get", "install", "--yes", "--no-install-recommends", *PACKAGES, timeout=550,
-            env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})  # fmt: skip
+        for words in (["update"], ["install", "--yes", "--no-install-recommends", *PACKAGES]):
+            run("apt-get", "--quiet", *words, timeout=550, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
 
 
 class Libvirtd(Host):
