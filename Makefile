@@ -48,13 +48,17 @@ docs: venv
 wheel: venv
 	$(BIN)/python -m build --wheel
 
-# Molecule's scenarios under extensions/molecule; each makes its hosts and removes them.
+# Molecule's scenarios under extensions/molecule; each makes its hosts and removes them. What failed is said once more at
+# the end, below what removing the hosts prints.
 SCENARIOS := default debian12 debian13 debian11 sid vm
 
 molecule: tools
 	$(BIN)/pip install --quiet --disable-pip-version-check 'molecule>=25.1'
 	. $(BIN)/activate && cd extensions && for scenario in $(SCENARIOS); do \
-	    $(SUDO) env PATH="$$PATH" molecule test --scenario-name $$scenario || exit 1; done
+	    log=$$(mktemp); \
+	    if { $(SUDO) env PATH="$$PATH" molecule test --scenario-name $$scenario 2>&1; echo $$? >$$log.status; } | \
+	        tee $$log && [ "$$(cat $$log.status)" = 0 ]; then rm $$log $$log.status; continue; fi; \
+	    grep -A 25 -E 'fatal:|ERROR' $$log | head -n 80; rm $$log $$log.status; exit 1; done
 
 execution-environment: wheel
 	$(BIN)/pip install --quiet --disable-pip-version-check 'ansible-builder>=3.1'

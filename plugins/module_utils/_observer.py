@@ -32,14 +32,14 @@ MARKS = {  # getpriority opens the window, sched_getscheduler closes it
     "x86_64": (140, 145), "aarch64": (141, 120), "riscv64": (141, 120), "loongarch64": (141, 120),
 }
 OTHER_MARKS = (96, 157)  # 32-bit x86 and ARM, PowerPC, System z
-COUNT_CLAUSE = "%(probe)s /pid == %(pid)d && @on/ { @calls[comm, %(id)s] = count(); }\n"
+COUNT_CLAUSE = "%(probe)s /pid == %(pid)d && @on/ { @calls[tid, comm, %(id)s] = count(); }\n"
 TIME_CLAUSES = """%(probe)s /pid == %(pid)d && @on/ {
-  @calls[comm, %(id)s] = count();
+  @calls[tid, comm, %(id)s] = count();
   @call[tid] = %(id)s;
   @entered[tid] = nsecs;
 }
 tracepoint:raw_syscalls:sys_exit /@entered[tid]/ {
-  @time[comm, @call[tid]] = sum(nsecs - @entered[tid]);
+  @time[tid, comm, @call[tid]] = sum(nsecs - @entered[tid]);
   delete(@entered[tid]);
 }
 """

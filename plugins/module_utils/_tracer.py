@@ -2,9 +2,11 @@
 """Exact system-call counts of one process from exec to exit, with one probe.
 
 ``bpftrace -c`` starts the command only when the probe is attached, so a benchmark that listens is a benchmark
-that is being counted. ``count()`` is per processor and loses nothing (``++`` does). The thread name is part of
-the key: it separates what happened before exec (thread name ``bpftrace``) from the benchmark itself. System
-calls stay numbers here; the controller names them for this host's architecture.
+that is being counted. ``count()`` is per processor and loses nothing (``++`` does), once its key is in the map. Two
+threads that make the same call for the first time at the same moment both try to add the key, and bpftrace 0.23 drops
+the call that comes second: so the thread's number is part of every key, and no thread can race with itself. The thread
+name is part of it too: it separates what happened before exec (thread name ``bpftrace``) from the benchmark itself.
+System calls stay numbers here; the controller names them for this host's architecture, and adds the threads up.
 """
 
 from __future__ import annotations
@@ -23,15 +25,15 @@ PROBES = {
     "rawtracepoint:sys_enter": "arg1",
     "tracepoint:raw_syscalls:sys_enter": "args->id",
 }
-COUNT_SCRIPT = "%(probe)s /pid == cpid/ { @calls[comm, %(id)s] = count(); }\n"
+COUNT_SCRIPT = "%(probe)s /pid == cpid/ { @calls[tid, comm, %(id)s] = count(); }\n"
 # The number is kept from the entry: on the way out of rt_sigreturn the kernel shows -1.
 TIME_SCRIPT = """tracepoint:raw_syscalls:sys_enter /pid == cpid/ {
-  @calls[comm, args->id] = count();
+  @calls[tid, comm, args->id] = count();
   @call[tid] = args->id;
   @entered[tid] = nsecs;
 }
 tracepoint:raw_syscalls:sys_exit /@entered[tid]/ {
-  @time[comm, @call[tid]] = sum(nsecs - @entered[tid]);
+  @time[tid, comm, @call[tid]] = sum(nsecs - @entered[tid]);
   delete(@entered[tid]);
 }
 END { clear(@entered); clear(@call); }
@@ -74,13 +76,15 @@ def command(bpftrace, mode, probe, argv, output_path, script_path):
 
 
 def _map_value(output, thread, number):
+    """Calls of that number by the one thread of that name; None where the map has no such key."""
     for line in output.splitlines():
         try:
             document = json.loads(line)
         except ValueError:
             continue
         if document.get("type") == "map" and "@calls" in document.get("data", {}):
-            return document["data"]["@calls"].get("%s,%d" % (thread, number))
+            wanted = ",%s,%d" % (thread, number)
+            return next((calls for key, calls in document["data"]["@calls"].items() if key.endswith(wanted)), None)
     return None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.pairbench.lab.plugins.module_utils import _tracer
 from bench import Bench, words
+from counts import by_thread_name
 from namespaces import Host, Pair, finish, run, wait_until
 
 STATE = Path("/run/pairbench")
@@ -169,12 +170,10 @@ def test_a_pinned_benchmark_runs_on_its_cpus_and_the_tracer_on_others(pair: Pair
     for child in ends.values():
         end = finish(child)["ends"]["run0"]
         assert end["problem"] is None and end["settings"]["cpus"] == str(last)
-        maps = [json.loads(line) for line in end["trace"]["output"].splitlines() if line.strip()]
-        calls = next(item["data"]["@calls"] for item in maps if item["type"] == "map")
-        names = {key.rsplit(",", 1)[0] for key in calls}
-        assert names == {"bpftrace", "taskset", "iperf3"}
-        exit_group = "231" if os.uname().machine == "x86_64" else "94"
-        assert calls[f"iperf3,{exit_group}"] == 1
+        calls = by_thread_name(end["trace"]["output"])
+        assert {name for name, _number in calls} == {"bpftrace", "taskset", "iperf3"}
+        exit_group = 231 if os.uname().machine == "x86_64" else 94
+        assert calls["iperf3", exit_group] == 1
 
 
 def test_cpus_that_a_host_has_not_are_named(pair: Pair) -> None:
@@ -191,9 +190,8 @@ def test_counts_are_the_same_with_and_without_pinning(tracer: dict[str, Any], tm
         dd = [*prefix, "/usr/bin/dd", "if=/dev/zero", "of=/dev/null", "bs=1", "count=7000"]
         argv = _tracer.command(tracer["path"], "count", tracer["probe"], dd, str(output), str(tmp_path / "calls.bt"))
         run(*argv, env=_tracer.environment())
-        maps = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines() if line.strip()]
-        calls = next(item["data"]["@calls"] for item in maps if item["type"] == "map")
-        counted.append({key: value for key, value in calls.items() if key.startswith("dd,")})
+        calls = by_thread_name(output.read_text(encoding="utf-8"))
+        counted.append({number: value for (name, number), value in calls.items() if name == "dd"})
     assert counted[0] == counted[1]
     assert sum(counted[0].values()) > 14000
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.module_utils import _vmm
+from counts import by_thread_name
 from namespaces import Pair, finish, wait_until
 
 SUPPORT = Path(__file__).parents[1] / "support"
-GETPPID = "110" if os.uname().machine == "x86_64" else "173"
+GETPPID = 110 if os.uname().machine == "x86_64" else 173
 COMM = Path(sys.executable).name[:15]
 CALLS = 5000
 
@@ -70,11 +71,9 @@ def observers(watches: list[dict[str, Any]]) -> subprocess.Popen[str]:
     return child
 
 
-def counted(observation: dict[str, Any]) -> dict[str, int]:
+def counted(observation: dict[str, Any], of: str = "@calls") -> dict[tuple[str, int], int]:
     assert observation["problem"] is None, observation
-    maps = [json.loads(line) for line in observation["output"].splitlines() if line.strip()]
-    calls: dict[str, int] = next(item["data"]["@calls"] for item in maps if item["type"] == "map")
-    return calls
+    return by_thread_name(observation["output"], of)
 
 
 def sessions(pair: Pair, runs: dict[str, list[dict[str, Any]]], expected: dict[str, str]) -> dict[str, Any]:
@@ -96,7 +95,7 @@ def test_calls_are_counted_between_ready_and_done_and_at_no_other_time(
         assert set(ends[run_id]["vmm"]) == {"server", "client"}
         for observation in ends[run_id]["vmm"].values():
             # The work of the run before, and of the run without a trace, is not in it.
-            assert counted(observation)[f"{COMM},{GETPPID}"] == CALLS
+            assert counted(observation)[COMM, GETPPID] == CALLS
             assert observation["pid"] == guest.process.pid and observation["hypervisor"] == "hv"
     assert all(end["vmm"] is None for end in result["client"]["ends"].values())
 
@@ -106,10 +105,8 @@ def test_time_per_call_is_taken_on_request(pair: Pair, guest: Guest, tracer: dic
     result = sessions(pair, runs_of(pair, guest.work), {"client": ""})
     assert finish(watching) == {}
     observation = result["server"]["ends"]["run1"]["vmm"]["client"]
-    assert counted(observation)[f"{COMM},{GETPPID}"] == CALLS
-    maps = [json.loads(line) for line in observation["output"].splitlines() if line.strip()]
-    spent = next(item["data"]["@time"] for item in maps if item["type"] == "map" and "@time" in item["data"])
-    assert 10 < spent[f"{COMM},{GETPPID}"] / CALLS < 1e6
+    assert counted(observation)[COMM, GETPPID] == CALLS
+    assert 10 < counted(observation, "@time")[COMM, GETPPID] / CALLS < 1e6
 
 
 def test_a_guest_that_is_not_found_costs_its_counts_and_nothing_else(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from counts import by_thread_name
 from namespaces import Host, Pair, finish, run, wait_until
 
 TOOLS = ("iperf3", "sockperf", "bpftrace", "timeout")
@@ -52,9 +53,8 @@ def assert_nothing_left(pair: Pair, seconds: float = 10) -> None:
 
 def counts(end: dict[str, Any]) -> dict[str, int]:
     """Calls by number of the benchmark's own thread name."""
-    maps = [json.loads(line) for line in end["trace"]["output"].splitlines() if line.strip()]
-    calls = next(item["data"]["@calls"] for item in maps if item["type"] == "map")
-    return {key.rsplit(",", 1)[1]: value for key, value in calls.items() if not key.startswith("bpftrace,")}
+    calls = by_thread_name(end["trace"]["output"])
+    return {str(number): value for (name, number), value in calls.items() if name != "bpftrace"}
 
 
 def test_a_session_of_several_runs_returns_both_ends(pair: Pair) -> None:

@@ -11,11 +11,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible_collections.pairbench.lab.plugins.module_utils import _tracer
 from ansible_collections.pairbench.lab.plugins.plugin_utils.syscall_names import resolve
-from namespaces import wait_until
+from counts import by_thread_name
+from namespaces import run, wait_until
+from roots import Root
 
 DD_THREAD = "dd"
+FIRST_CALLS = Path(__file__).resolve().parents[1] / "support" / "first_calls.c"
+FIRST_NUMBERS = range(1001, 1401)
 
 
 def traced(tracer: dict[str, Any], argv: list[str], directory: Path) -> dict[tuple[str, str], int]:
@@ -25,13 +30,8 @@ def traced(tracer: dict[str, Any], argv: list[str], directory: Path) -> dict[tup
         tracer["path"], "count", tracer["probe"], argv, str(output), str(directory / "ours.bt")
     )
     subprocess.run(command, env=_tracer.environment(), check=True, capture_output=True, timeout=60)
-    maps = [json.loads(line) for line in output.read_text().splitlines() if line.strip()]
-    calls = next(item["data"]["@calls"] for item in maps if item["type"] == "map")
-    result = {}
-    for key, value in calls.items():
-        comm, number = key.rsplit(",", 1)
-        result[comm, resolve(int(number), os.uname().machine) or number] = value
-    return result
+    calls = by_thread_name(output.read_text())
+    return {(comm, resolve(number, os.uname().machine) or str(number)): value for (comm, number), value in calls.items()}
 
 
 def test_two_block_counts_of_dd_differ_by_exactly_the_difference(tracer: dict[str, Any], tmp_path: Path) -> None:
@@ -72,6 +72,56 @@ def test_our_counts_equal_those_of_a_probe_on_every_tracepoint(tracer: dict[str,
     ours = {key: value for key, value in ours.items() if key[0] == client.name}
     assert sum(ours.values()) > 1000
     assert ours == theirs
+
+
+@pytest.fixture(scope="module")
+def first_calls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A static program: two threads make each of 400 calls for the first time together."""
+    if not shutil.which("cc") and not shutil.which("tcc"):
+        run("apt-get", "install", "--yes", "--no-install-recommends", "tcc", "libc6-dev",
+            env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
+    program = tmp_path_factory.mktemp("first_calls") / "first_calls"
+    run(shutil.which("cc") or "tcc", "-static", "-o", str(program), str(FIRST_CALLS), "-lpthread")
+    return program
+
+
+def test_threads_that_make_a_call_for_the_first_time_together_are_both_counted(
+    tracer: dict[str, Any], first_calls: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "ours.json"
+    argv = _tracer.command(tracer["path"], "count", tracer["probe"], [str(first_calls)], str(output),
+                           str(tmp_path / "ours.bt"))
+    run(*argv, env=_tracer.environment())
+    assert_each_counted_twice(output.read_text())
+
+
+@pytest.mark.slow
+def test_no_first_call_is_lost_by_the_tracer_of_debian_13(first_calls: Path, tmp_path: Path) -> None:
+    """bpftrace 0.23 drops the second of two calls that add the same key at once, and says so."""
+    root = Root("13", tmp_path)
+    root.up()
+    try:
+        told = ""
+        for step in ("update", "install --yes --no-install-recommends bpftrace"):
+            done = root.run("apt-get", *step.split())
+            told += done.stdout + done.stderr
+            assert done.returncode == 0, told
+        shutil.copy(first_calls, root.folder / "root")
+        root.run("mount", "-t", "tracefs", "tracefs", "/sys/kernel/tracing")
+        for probe in _tracer.PROBES:
+            (root.folder / "root/ours.bt").write_text(_tracer.script_text("count", probe))
+            done = root.run("bpftrace", "-f", "json", "-o", "/root/ours.json", "/root/ours.bt",
+                            "-c", "/root/first_calls")
+            assert done.returncode == 0, done.stderr
+            assert_each_counted_twice((root.folder / "root/ours.json").read_text())
+    finally:
+        root.down()
+
+
+def assert_each_counted_twice(output: str) -> None:
+    assert "helper_error" not in output
+    calls = by_thread_name(output)
+    assert {number: calls.get(("first_calls", number)) for number in FIRST_NUMBERS} == dict.fromkeys(FIRST_NUMBERS, 2)
 
 
 def probes_attached(process: subprocess.Popen[bytes]) -> bool:

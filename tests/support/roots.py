@@ -21,13 +21,13 @@ RELEASES = {"11": "bullseye", "12": "bookworm", "13": "trixie"}
 PACKAGES = "python3,python3-apt"
 # A host's own environment; the one of the tests must not reach into it.
 ENVIRONMENT = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8")
-# Inside the root's own mount namespace: the kernel's files as a fresh machine has them, tracefs not mounted.
+# Inside the root's own mount namespace: the kernel's files as a fresh machine has them, tracefs not mounted. It is ready
+# when its holder is in the root: who enters before that enters the machine itself.
 HOLD = """
 set -e
 mount -t proc proc "$0/proc"
 mount -t sysfs sysfs "$0/sys"
-echo ready
-exec chroot "$0" sleep infinity
+exec chroot "$0" sh -c 'echo ready; exec sleep infinity'
 """
 
 

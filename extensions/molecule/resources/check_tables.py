@@ -29,7 +29,9 @@ def problems(sweep: Path, benchmarks: list[str], traced: bool, targets: set[str]
     wanted = {(run["run_id"], side, target) for run in runs if run["traced"] == "true"
               for side in ("server", "client") for target in targets}
     missing = wanted - {(row["run_id"], row["side"], row["target"]) for row in calls}
-    found += [f"no system calls of {run_id}, {side}, {target}" for run_id, side, target in sorted(missing)]
+    checks = {run["run_id"]: run["checks"] or "no check" for run in runs}
+    found += [f"no system calls of {run_id}, {side}, {target}: {checks[run_id]}"
+              for run_id, side, target in sorted(missing)]
     return found + messages(samples, calls, runs)
 
 

@@ -302,6 +302,21 @@ def test_a_host_that_cannot_trace_is_a_check() -> None:
     assert judgement.checks == {"tracing_unavailable": "client: could not trace: tracefs is not mounted"}
 
 
+def test_the_threads_of_one_name_are_added_up() -> None:
+    """Keys of older records have no thread; two threads with half the calls each give the same rows."""
+    expected = judge(load("iperf3_tcp")).syscalls
+    record = load("iperf3_tcp")
+    for side in ("server", "client"):
+        *lines, last = record[side]["trace"]["output"].rstrip("\n").split("\n")
+        document = json.loads(last)
+        for name, calls in document["data"].items():
+            halves = {f"71,{key}": count // 2 for key, count in calls.items()}
+            halves |= {f"72,{key}": count - count // 2 for key, count in calls.items()}
+            document["data"][name] = halves
+        record[side]["trace"]["output"] = "\n".join([*lines, json.dumps(document)]) + "\n"
+    assert expected and judge(record).syscalls == expected
+
+
 def test_calls_are_named_by_the_traced_hosts_architecture() -> None:
     names = {row.syscall for row in judge(load("sockperf_udp")).syscalls}
     assert {"sys_enter_sendto", "sys_enter_recvfrom", "sys_enter_exit_group"} <= names
