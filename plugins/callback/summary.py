@@ -111,6 +111,8 @@ class CallbackModule(CallbackBase):
             self._take_session(host, values)
 
     def _begin(self, values):
+        self._finish()  # a play may measure one sweep after another
+        self._finished = False
         sweep_dir = Path(values["sweep_dir"])
         plan = load_plan(sweep_dir)
         only = values.get("only")

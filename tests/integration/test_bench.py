@@ -53,6 +53,35 @@ def test_the_main_job(bench: Bench) -> None:
     assert {path: path.read_bytes() for path in bench.sweep.glob("*.csv")} == before
 
 
+ONE_AFTER_THE_OTHER = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.import_role: {name: pairbench.lab.iperf3, tasks_from: run}
+      vars: {pairbench_sweep: throughput, pairbench_trace: false}
+    - ansible.builtin.import_role: {name: pairbench.lab.sockperf, tasks_from: run}
+      vars: {pairbench_sweep: latency, sockperf_direction: both}
+"""
+
+
+def test_the_roles_of_the_benchmarks_measure_alone_and_one_after_the_other(bench: Bench) -> None:
+    playbook = bench.directory / "play.yml"
+    playbook.write_text(ONE_AFTER_THE_OTHER)
+    command = bench.command()
+    command[1] = str(playbook)
+    done = subprocess.run(command, cwd=bench.directory, env=bench.environment(), capture_output=True, text=True,
+                          timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    tables = {name: bench.table("runs", name) for name in ("throughput", "latency")}
+    assert [(row["benchmark"], row["server"], row["status"]) for row in tables["throughput"]] == [
+        ("iperf3", "one", "valid")
+    ]
+    assert sorted((row["benchmark"], row["server"], row["traced"]) for row in tables["latency"]) == [
+        ("sockperf", host, traced) for host in ("one", "two") for traced in ("false", "true")
+    ]
+    assert bench.table("summary", "throughput") and bench.table("syscalls", "latency")
+
+
 def test_time_mode_gives_time_per_call(bench: Bench) -> None:
     done = bench.run("-e", '{"bpftrace_mode": "time", "pairbench_benchmarks": ["sockperf"]}')
     assert done.returncode == 0, done.stdout + done.stderr

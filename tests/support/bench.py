@@ -67,8 +67,8 @@ class Bench:
         return subprocess.Popen(self.command(*arguments), cwd=self.directory, env=self.environment(),
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
-    def table(self, name: str) -> list[dict[str, str]]:
-        with (self.sweep / f"{name}.csv").open(newline="", encoding="utf-8") as handle:
+    def table(self, name: str, sweep: str = "default") -> list[dict[str, str]]:
+        with (self.sweep.parent / sweep / f"{name}.csv").open(newline="", encoding="utf-8") as handle:
             return list(csv.DictReader(handle))
 
 
