@@ -5,7 +5,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: vm_lab
 short_description: The guests of a lab of virtual machines
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Lists the guests C(vm1), C(vm2) ... of a lab, as many as C(vm_lab_pairs) asks for, in the group C(vm_lab), each with
     everything that is needed to reach it. The play C(provision.yml) makes them on the hosts of the group

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: vm_guest
 short_description: Start or remove one guest of a lab of virtual machines
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Runs on the hypervisor. A guest is a folder with a disk over a shared image, a seed for its first boot, and either
     a QEMU process or a transient domain of libvirt.

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: vm_network
 short_description: Make or remove the isolated data network of a lab of virtual machines
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Runs on the hypervisor. For plain QEMU it is a bridge in a network namespace of its own, so that nothing of the
     hypervisor's own network is touched; for libvirt it is an isolated network of libvirt.

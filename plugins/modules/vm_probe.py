@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: vm_probe
 short_description: Find out whether guests run with hardware acceleration on this machine
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Starts a guest with KVM and a real kernel but no disk, for at most 20 seconds. Only a guest that gets as far as
     looking for its root disk proves that KVM works; a device file proves nothing.

@@ -77,7 +77,7 @@ def render_plan(plan: Plan, left: Remaining) -> str:
     lines = [
         "",
         f"Plan of sweep {plan.sweep} (configuration {plan.configuration}, seed {plan.seed}, mode {plan.mode})",
-        f"{len(plan.hosts)} hosts, {plan.blocks} blocks, {_rounds(plan)}, at most {widest_step(plan)} pairs at once, "
+        f"{len(plan.hosts)} hosts, {plan.blocks} blocks, {_rounds(plan)}, {_at_once(plan)}, "
         f"{left.runs} of {run_count(plan)} runs to do in {len(left.indexes)} steps",
         f"about {format_duration(left.seconds)}, installation not included",
         "",
@@ -91,6 +91,11 @@ def render_plan(plan: Plan, left: Remaining) -> str:
     lines += [f"  {_order_line(step)}" for step in shown]
     lines += _more(len(left.indexes))
     return "\n".join(lines)
+
+
+def _at_once(plan: Plan) -> str:
+    widest = widest_step(plan)
+    return "one pair at a time" if widest == 1 else f"at most {widest} pairs at once"
 
 
 def _rounds(plan: Plan) -> str:
