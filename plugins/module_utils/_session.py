@@ -349,6 +349,7 @@ def _open_channel(spec, wakeup, observers):
             "control_port",
             "cannot listen on %s port %d for the other end: %s" % (spec["address"], spec["control_port"], error),
         ) from error
+    _rendezvous.make_known(spec["address"], spec["peer_address"], spec["control_port"])
     try:
         return _meet(listener, spec["token"], wakeup, deadline, observers)
     finally:

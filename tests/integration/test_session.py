@@ -233,6 +233,14 @@ def test_a_session_of_another_sweep_finds_the_host_claimed_and_says_by_whom(pair
         assert "held by sweep nightly of me since 20" in other[role]["problem"]["detail"]
 
 
+def test_a_server_that_came_back_with_another_hardware_address_is_met_at_once(pair: Pair) -> None:
+    """As a guest that was made anew: the client's kernel takes the old address for reachable for up to a minute."""
+    run("ip", "-n", pair.client.name, "neigh", "replace", pair.server.address, "lladdr", "02:00:00:00:00:01", "dev", "d0",
+        "nud", "reachable")
+    result = pair.session(iperf3_runs(pair), rendezvous_seconds=8)
+    assert [result[role]["problem"] for role in ("server", "client")] == [None, None]
+
+
 def test_the_claim_of_a_dead_sweep_expires(pair: Pair) -> None:
     runs = iperf3_runs(pair)
     assert pair.session(runs, sweep="one", lease_seconds=0.5)["server"]["problem"] is None
