@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench import Bench, running, words
+from bench import Bench, assert_measured, is_measured, running, words
 from namespaces import Mesh, Pair, kill, run, wait_until
 
 pytestmark = pytest.mark.slow
@@ -26,16 +26,13 @@ def bench(mesh: Mesh, tmp_path: Path) -> Bench:
 
 
 def pairs_measured(bench: Bench) -> set[frozenset[str]]:
-    return {frozenset((row["server"], row["client"])) for row in bench.table("runs") if row["status"] == "valid"}
+    return {frozenset((row["server"], row["client"])) for row in bench.table("runs") if is_measured(row)}
 
 
 def assert_complete(bench: Bench, planned: int) -> None:
     """Continue with the same command: everything planned is there once."""
     again = bench.run("--forks", "8")
-    assert again.returncode == 0, again.stdout + again.stderr
-    rows = bench.table("runs")
-    assert len({row["run_id"] for row in rows}) == len(rows) == planned
-    assert {row["status"] for row in rows} == {"valid"}
+    assert_measured(bench.table("runs"), planned, again.returncode, again.stdout + again.stderr)
 
 
 def records(bench: Bench) -> list[Path]:
@@ -141,8 +138,8 @@ def test_a_host_that_is_away_from_the_start_costs_its_own_pairs_only(mesh: Mesh,
 
 def test_a_new_sweep_plans_over_the_hosts_it_is_limited_to(mesh: Mesh, bench: Bench) -> None:
     first = bench.run("--limit", "one,two,three", "-e", "pairbench_sweep=small")
-    assert first.returncode == 0, first.stdout + first.stderr
-    assert "3 of 3 planned runs are valid" in words(first.stdout)
+    assert_measured(bench.table("runs", "small"), 3, first.returncode, first.stdout + first.stderr)
+    assert "of 3 planned runs are valid" in words(first.stdout)
     more = bench.run("--forks", "8", "-e", "pairbench_sweep=small")
     assert more.returncode == 2
     assert "the hosts were one (10.10.78.1), three (10.10.78.3), two (10.10.78.2) and are now" in words(more.stdout)
@@ -155,8 +152,8 @@ def test_a_limit_measures_a_part_of_a_stored_plan(mesh: Mesh, bench: Bench) -> N
     process.communicate(timeout=60)
     wait_until(lambda: not running(mesh), 30)
     part = bench.run("--forks", "8", "--limit", "two,three,four")
-    assert part.returncode == 0, part.stdout + part.stderr
-    assert {frozenset(pair) for pair in (("two", "three"), ("three", "four"), ("two", "four"))} <= pairs_measured(bench)
+    rows = [row for row in bench.table("runs") if "one" not in (row["server"], row["client"])]
+    assert_measured(rows, 3, part.returncode, part.stdout + part.stderr)
     assert_complete(bench, ALL_PAIRS)
 
 
@@ -176,10 +173,10 @@ def test_a_second_controller_of_the_sweep_is_told_who_holds_it_and_waits_when_as
     assert f"pid {first.pid}, since 20" in words(second.stdout + second.stderr)
     assert "pairbench_wait_seconds" in words(second.stdout + second.stderr)
     third = two.run("-e", "pairbench_wait_seconds=60")
-    assert third.returncode == 0, third.stdout + third.stderr
     assert "waiting for up to 60 s" in words(third.stdout) and "nothing to do" in third.stdout
-    first.communicate(timeout=60)
-    assert first.returncode == 0
+    output, _errors = first.communicate(timeout=60)
+    assert_measured(two.table("runs"), 1, first.returncode, output)
+    assert third.returncode == first.returncode, third.stdout + third.stderr
     assert len(records(two)) == 1
 
 
@@ -191,8 +188,9 @@ def test_a_second_sweep_on_a_host_is_told_who_holds_it_and_waits_when_asked_to(t
     text = words(second.stdout + second.stderr)
     assert "one: this host is held by sweep default of" in text and f"pid {first.pid} since 20" in text
     third = two.run("-e", "pairbench_sweep=other", "-e", "pairbench_wait_seconds=90")
-    first.communicate(timeout=60)
-    assert (first.returncode, third.returncode) == (0, 0), third.stdout + third.stderr
+    output, _errors = first.communicate(timeout=60)
+    assert_measured(two.table("runs"), 1, first.returncode, output)
+    assert_measured(two.table("runs", "other"), 1, third.returncode, third.stdout + third.stderr)
     spans = []
     for sweep in ("default", "other"):
         [path] = (two.directory / "results" / sweep / "records").glob("*.json")
