@@ -115,6 +115,22 @@ def listen(address, port):
     return listener
 
 
+def make_known(address, peer_address, port):
+    """Let the other end's kernel learn where we are now.
+
+    Where this host came back with another hardware address, as a guest that was made anew, the kernels of others go on
+    sending to the old one, for up to a minute. To send them anything we have to ask for their address, and whoever is
+    asked takes down who asks. Nobody listens to the datagram itself.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as knocking:
+            knocking.bind((address, 0))
+            knocking.sendto(b"pairbench", (peer_address, port))
+    except OSError:
+        return  # whether the other end is reached shows when it comes
+
+
 def accept(listener, token, wakeup, deadline, roles=("client",)):
     """Wait for somebody in one of the roles; strangers are turned away. Returns (role, channel).
 

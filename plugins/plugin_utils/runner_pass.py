@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -22,6 +23,8 @@ FAILED = re.compile(r"^(\[ERROR\]|fatal:|failed:)")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 HELD = re.compile(r"is held by ")
+REFUSED = "Nothing was measured."
+"""How the actions of the role begin to say why they refuse."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,11 @@ class PassResult:
     held: bool
     errors: tuple[str, ...]
     log: Path
+
+    @property
+    def refused(self) -> bool:
+        """Whether the playbook did not even begin to measure, for something that does not pass by itself."""
+        return any(REFUSED in line for line in self.errors)
 
 
 def next_log(sweep_dir: Path) -> Path:
@@ -55,8 +63,11 @@ class Pass:
         self._held = False
         self._children_before = _children()
 
-    def run(self) -> PassResult:
-        """Run it to its end. A signal reaches it through ``stop``, called by the handler of that signal."""
+    def run(self, stop_at: float | None = None) -> PassResult:
+        """Run it to its end, or to that time of ``time.monotonic``, when it is ended as by Ctrl-C.
+
+        A signal reaches it through ``stop``, called by the handler of that signal.
+        """
         import ansible_runner
 
         self._log.parent.mkdir(parents=True, exist_ok=True)
@@ -72,8 +83,17 @@ class Pass:
                 quiet=True,
                 suppress_env_files=True,
             )
-            _join(thread)
+            self._await(thread, stop_at)
         return PassResult(runner.rc if runner.rc is not None else 1, self._held, tuple(self._errors), self._log)
+
+    def _await(self, thread: threading.Thread, stop_at: float | None) -> None:
+        """Wait in short pieces, so that handlers of signals get their turn."""
+        while thread.is_alive():
+            thread.join(0.2)
+            if stop_at is not None and time.monotonic() >= stop_at:
+                stop_at = None
+                self._say("The time of --for is over: the sessions that are running are ended")
+                self.stop(signal.SIGINT)
 
     def stop(self, number: int) -> None:
         """Send the playbook a signal: SIGINT lets it end its sessions and write what there is."""
@@ -109,12 +129,6 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
 def _quoted(option: str) -> str:
     """ansible-runner splits its command line as a shell does."""
     return "'" + option.replace("'", "'\"'\"'") + "'"
-
-
-def _join(thread: threading.Thread) -> None:
-    """Wait in short pieces, so that handlers of signals get their turn."""
-    while thread.is_alive():
-        thread.join(0.2)
 
 
 def _children() -> set[int]:

@@ -3,26 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .benchmarks import BENCHMARKS
 from .host_settings import host_settings
 from .model import CaseSpec, Plan, Run, Session, Step
-from .plan import remaining
+from .plan import longest_step_seconds, remaining
 from .planned_steps import PlannedSteps
+from .schedule import Pair
 
 SILENCE_SLACK_SECONDS = 120.0
+MOST_STEPS = 50
 
 
-def step_titles(plan: Plan, done: Container[str], only: Container[str] | None) -> Iterator[tuple[int, str]]:
-    """Position and title of every step of which something is left."""
+@dataclass(frozen=True)
+class Portion:
+    """Steps that are executed one after another; with ``renew`` the hosts' claims are renewed before them."""
+
+    renew: bool
+    steps: tuple[tuple[int, str], ...]
+    """Position and title of each."""
+
+
+def portions(plan: Plan, done: Container[str], only: Container[str] | None, lease_seconds: float) -> list[Portion]:
+    """The steps of which something is left, in portions: Ansible's loops over files do not like to be long.
+
+    Each session renews the claims of its two hosts. Where a host rests for half of a lease or more (one pair at a time,
+    capacities, levels), portions are short enough for claims to be renewed between them.
+    """
+    steps = list(_steps_left(plan, done, only))
+    bearable = int(lease_seconds / 2 // longest_step_seconds(plan))
+    renew = _longest_rest([pairs for _index, _title, pairs in steps]) > bearable
+    size = min(MOST_STEPS, max(1, bearable)) if renew else MOST_STEPS
+    titles = [(index, title) for index, title, _pairs in steps]
+    return [Portion(renew, tuple(titles[start : start + size])) for start in range(0, len(titles), size)]
+
+
+def _longest_rest(steps: Sequence[Sequence[Pair]]) -> int:
+    """For how many steps, at most, a host that has something to do does nothing: between, before or after."""
+    last: dict[str, int] = {}
+    longest = 0
+    for number, pairs in enumerate(steps):
+        for host in (host for pair in pairs for host in pair):
+            longest = max(longest, number - last.get(host, -1) - 1)
+            last[host] = number
+    return max([longest, *(len(steps) - 1 - number for number in last.values())])
+
+
+def _steps_left(
+    plan: Plan, done: Container[str], only: Container[str] | None
+) -> Iterator[tuple[int, str, Sequence[Pair]]]:
+    """Position, title and (server, client) of every step of which something is left."""
     if not done and only is None and isinstance(plan.steps, PlannedSteps):
         for index in range(len(plan.steps)):
-            yield index, _title(plan, *plan.steps.title_parts(index))
+            block, benchmark, pairs = plan.steps.title_parts(index)
+            yield index, _title(plan, block, benchmark, pairs), pairs
         return
     for index, step in remaining(plan, done, only):
-        pairs = [(session.server, session.client) for session in step.sessions]
-        yield index, _title(plan, step.block, step.benchmark, pairs)
+        left = [(session.server, session.client) for session in step.sessions]
+        yield index, _title(plan, step.block, step.benchmark, left), left
 
 
 def _title(plan: Plan, block: int, benchmark: str, pairs: Sequence[tuple[str, str]]) -> str:

@@ -79,10 +79,13 @@ def first_block(sweep_dir: Path, goal: Goal, only: Container[str] | None = None)
     return block_after(plan.blocks, goal)
 
 
-def complete_blocks(sweep_dir: Path, only: Container[str] | None = None) -> int:
-    """How many blocks there are before the first of which something is missing."""
-    blocks = load_plan(sweep_dir).blocks if (sweep_dir / PLAN_FILE).exists() else 0
-    return (first_block(sweep_dir, Goal(blocks + 1), only) or 1) - 1
+def blocks_tried(sweep_dir: Path, only: Container[str] | None = None) -> int:
+    """How many blocks have had their turn: all that there are, but for a last one of which something is missing."""
+    if not (sweep_dir / PLAN_FILE).exists():
+        return 0
+    plan = load_plan(sweep_dir)
+    last = any(plan.steps[index].block == plan.blocks for index, _step in remaining(plan, completed(sweep_dir), only))
+    return plan.blocks - last
 
 
 def block_after(block: int, goal: Goal) -> int | None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -23,8 +24,8 @@ from .sweep import (
     Goal,
     Width,
     block_after,
+    blocks_tried,
     command_line,
-    complete_blocks,
     duration,
     first_block,
     fits,
@@ -56,11 +57,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     number = parser.add_mutually_exclusive_group()
     number.add_argument("--blocks", type=int, metavar="N",
                         help="blocks in all; default: 6, without --for and --until-ci")
-    number.add_argument("--more", type=int, metavar="N", help="blocks more than are complete, as for a nightly timer")
+    number.add_argument("--more", type=int, metavar="N", help="blocks more than there are, as for a nightly timer")
     parser.add_argument("--every", type=_duration, metavar="TIME",
                         help="from the start of a block to the start of the next: 30m, 1d")
     parser.add_argument("--for", dest="budget", type=_duration, metavar="TIME",
-                        help="begin no block that would end later: 8h")
+                        help="begin no block that would end later, and end what was begun without knowing: 8h")
     parser.add_argument("--until-ci", type=_width, metavar="WIDTH",
                         help="until every headline's 95 %% interval is at most this wide, relative to its median: 5%%")
     parser.add_argument("--max-blocks", type=int, default=30, metavar="N",
@@ -87,14 +88,14 @@ def _width(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def goal_of(arguments: argparse.Namespace, complete: int = 0) -> Goal:
-    """What was asked for, when so many blocks are complete. Raises BadValue."""
+def goal_of(arguments: argparse.Namespace, tried: int = 0) -> Goal:
+    """What was asked for, when so many blocks have had their turn. Raises BadValue."""
     open_ended = arguments.until_ci is not None or arguments.budget is not None
     blocks = arguments.blocks
     if arguments.more is not None:
         if arguments.more < 1:
             raise BadValue(f"--more is {arguments.more}; it must be at least 1")
-        blocks = arguments.more + complete
+        blocks = arguments.more + tried
     if blocks is None:
         blocks = arguments.max_blocks if open_ended else FEWEST_BLOCKS
     if blocks < 1:
@@ -108,7 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the sub-command; its exit status."""
     try:
         only = hosts_of_limit(arguments.inventory, arguments.limit) if arguments.limit else None
-        goal = goal_of(arguments, complete_blocks(arguments.results / arguments.sweep, only))
+        goal = goal_of(arguments, blocks_tried(arguments.results / arguments.sweep, only))
     except BadValue as error:
         print(f"pairbench: {error}", file=sys.stderr)
         return USAGE
@@ -145,6 +146,8 @@ class Sweep:
         self._interrupted = 0
         self._pass: Pass | None = None
         self._longest_block: float | None = None
+        self._passes = 0
+        self._stop_at: float | None = None
 
     def run(self) -> int:
         """Run block after block; the exit status."""
@@ -159,12 +162,17 @@ class Sweep:
         started = time.monotonic()
         last_start: float | None = None
         block = first_block(self._sweep_dir, self._goal, self._only)
-        while block is not None and not self._converged():
+        while block is not None and not (self._at_block_end(block) and self._converged()):
             delay = wait_before(self._goal, time.monotonic(), last_start)
             expected = self._expected_seconds(block)
-            if not fits(self._goal, started, time.monotonic() + max(0.0, delay), expected):
+            in_time = fits(self._goal, started, time.monotonic() + max(0.0, delay), expected)
+            if not in_time and block > self._planned_blocks():
                 _say(f"No time for block {block}: about {format_duration(expected)} would end after --for")
                 break
+            # Before the first plan nothing is known; and what is missing of earlier blocks takes long only where hosts
+            # that were away have come back. Both begin all the same, and are ended when the time is over.
+            open_end = self._goal.budget is not None and not (expected and in_time)
+            self._stop_at = started + (self._goal.budget or 0.0) if open_end else None
             self._wait(delay, block)
             if self._interrupted:
                 break
@@ -182,14 +190,37 @@ class Sweep:
         log = next_log(self._sweep_dir)
         most = "at most " if self._goal.width or self._goal.budget else ""
         _say(f"Block {block} of {most}{self._goal.blocks}{self._left(block)}; log: {log}")
-        before, begin = self._records(), time.monotonic()
+        had, records, measured = self._planned_blocks(), self._records(), self._measured()
+        begin = time.monotonic()
         self._pass = Pass(self._arguments.playbook, [*self._options, "-e", f"pairbench_blocks={block}"], log, _say)
-        result = self._pass.run()
+        result = self._pass.run(self._stop_at)
         self._pass = None
+        self._passes += 1
+        if self._interrupted:
+            return None
+        if result.returncode and block <= had and self._measured() == measured and not (result.held or result.refused):
+            self._leave_behind(had)
+            return None
         self._longest_block = max(self._longest_block or 0.0, time.monotonic() - begin)
-        if self._interrupted or result.returncode == 0 or self._records() > before:
+        if result.returncode == 0 or self._records() > records:
             return None  # a pass that measured something has brought the sweep on, whatever failed in it
         return _refused(result)
+
+    def _leave_behind(self, blocks: int) -> None:
+        """A host that stays away, or a pair that always fails, must not keep the others from the blocks that follow."""
+        _say(f"What is missing of the first {blocks} blocks cannot be measured now")
+        if self._arguments.more:
+            self._goal = replace(self._goal, blocks=blocks + self._arguments.more)
+
+    def _at_block_end(self, block: int) -> bool:
+        """Whether nothing that an earlier command left unfinished is due."""
+        return bool(self._passes) or block > self._planned_blocks()
+
+    def _planned_blocks(self) -> int:
+        return load_plan(self._sweep_dir).blocks if (self._sweep_dir / PLAN_FILE).exists() else 0
+
+    def _measured(self) -> int:
+        return len(completed(self._sweep_dir))
 
     def _left(self, block: int) -> str:
         """Time left for all blocks, in words; nothing before anything is known."""
@@ -290,7 +321,8 @@ def _refused(result: PassResult) -> int:
     for line in result.errors:
         print(f"pairbench: {line}", file=sys.stderr)
     print(f"pairbench: the playbook ended with {result.returncode} and measured nothing; see {result.log}", file=sys.stderr)
-    return HELD if result.held else USAGE if not result.log.parent.parent.joinpath(PLAN_FILE).exists() else NOT_VALID
+    planned = result.log.parent.parent.joinpath(PLAN_FILE).exists()
+    return HELD if result.held else USAGE if result.refused or not planned else NOT_VALID
 
 
 def _say(line: str) -> None:

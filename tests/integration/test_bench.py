@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from bench import Bench, changed_total, running, words
+from bench import Bench, assert_measured, changed_total, is_measured, running, words
 from namespaces import Pair, wait_until
 
 
@@ -18,16 +18,13 @@ def bench(pair: Pair, tmp_path: Path) -> Bench:
     return Bench(pair, tmp_path)
 
 
-def assert_each_planned_run_once(bench: Bench, planned: int) -> None:
-    runs = bench.table("runs")
-    assert len({row["run_id"] for row in runs}) == len(runs) == planned
-    assert {row["status"] for row in runs} == {"valid"}, [(row["run_id"], row["reason"]) for row in runs]
+def assert_each_planned_run_once(bench: Bench, planned: int, done: subprocess.CompletedProcess[str]) -> None:
+    assert_measured(bench.table("runs"), planned, done.returncode, done.stdout + done.stderr)
 
 
 def test_the_main_job(bench: Bench) -> None:
     done = bench.run("-e", "pairbench_blocks=2")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert_each_planned_run_once(bench, 2 * 2 * 2)
+    assert_each_planned_run_once(bench, 2 * 2 * 2, done)
     samples = bench.table("samples")
     assert {"throughput_received", "latency_p50", "host_cpu_busy_server", "syscalls_per_message_client"} <= {
         row["metric"] for row in samples
@@ -47,7 +44,7 @@ def test_the_main_job(bench: Bench) -> None:
 
     before = {path: path.read_bytes() for path in bench.sweep.glob("*.csv")}
     again = bench.run("-e", "pairbench_blocks=2")
-    assert again.returncode == 0, again.stdout + again.stderr
+    assert again.returncode == done.returncode, again.stdout + again.stderr
     assert changed_total(again.stdout) == 0
     assert "nothing to do" in again.stdout
     assert {path: path.read_bytes() for path in bench.sweep.glob("*.csv")} == before
@@ -83,7 +80,7 @@ def test_the_roles_of_the_benchmarks_measure_alone_and_one_after_the_other(bench
 
 
 def test_time_mode_gives_time_per_call(bench: Bench) -> None:
-    done = bench.run("-e", '{"bpftrace_mode": "time", "pairbench_benchmarks": ["sockperf"]}')
+    done = bench.measure("-e", '{"bpftrace_mode": "time", "pairbench_benchmarks": ["sockperf"]}')
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [row for row in bench.table("syscalls") if row["syscall"] == "sys_enter_recvfrom"]
     assert {row["side"] for row in rows} == {"server", "client"}
@@ -102,16 +99,15 @@ def test_check_mode_prints_the_plan_and_changes_nothing(bench: Bench) -> None:
 
 
 def test_a_missing_record_is_measured_again_and_nothing_else(bench: Bench) -> None:
-    assert bench.run("-e", "pairbench_trace=false").returncode == 0
+    bench.run("-e", "pairbench_trace=false")
     records = sorted((bench.sweep / "records").iterdir())
     assert len(records) == 2
     kept = records[1].read_bytes()
     records[0].unlink()
     again = bench.run("-e", "pairbench_trace=false")
-    assert again.returncode == 0, again.stdout + again.stderr
     assert changed_total(again.stdout) == 2  # both ends of one session
     assert records[1].read_bytes() == kept and records[0].exists()
-    assert_each_planned_run_once(bench, 2)
+    assert_each_planned_run_once(bench, 2, again)
 
 
 def interrupted(bench: Bench, number: int, group: bool) -> None:
@@ -132,8 +128,7 @@ def interrupted(bench: Bench, number: int, group: bool) -> None:
     kept = {path: path.read_bytes() for path in records.glob("*.json")}
     assert len(kept) >= 2
     again = bench.run("-e", "iperf3_seconds=4", "-e", "sockperf_seconds=4")
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert_each_planned_run_once(bench, 4)
+    assert_each_planned_run_once(bench, 4, again)
     assert all(path.read_bytes() == content for path, content in kept.items())
 
 
@@ -235,7 +230,7 @@ def test_a_host_that_may_not_use_bpf_goes_on_untraced_and_says_so(bench: Bench) 
     for host in bench.hosts.values():
         host["ansible_python_interpreter"] = without_bpf
     # Entering a namespace is done before the interpreter; only what runs on the host lacks the right.
-    done = bench.run("-e", '{"pairbench_benchmarks": ["iperf3"]}')
+    done = bench.measure("-e", '{"pairbench_benchmarks": ["iperf3"]}')
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Its runs go on untraced" in words(done.stdout + done.stderr)
     runs = bench.table("runs")
@@ -264,14 +259,15 @@ def test_different_iperf3_versions_are_refused_under_udp(bench: Bench) -> None:
 
 
 def test_udp_reports_loss_and_jitter(bench: Bench) -> None:
-    done = bench.run("-e", "iperf3_protocol=udp", "-e", "iperf3_bitrate=10M",
-                     "-e", '{"pairbench_benchmarks": ["iperf3"], "pairbench_trace": false}')
+    done = bench.measure("-e", "iperf3_protocol=udp", "-e", "iperf3_bitrate=10M",
+                         "-e", '{"pairbench_benchmarks": ["iperf3"], "pairbench_trace": false}')
     assert done.returncode == 0, done.stdout + done.stderr
     assert {"throughput_received", "loss", "jitter"} <= {row["metric"] for row in bench.table("samples")}
 
 
 def test_another_plan_under_the_same_name_is_refused(bench: Bench) -> None:
-    assert bench.run("-e", '{"pairbench_benchmarks": ["iperf3"], "pairbench_trace": false}').returncode == 0
+    bench.run("-e", '{"pairbench_benchmarks": ["iperf3"], "pairbench_trace": false}')
+    assert all(map(is_measured, bench.table("runs")))
     done = bench.run("-e", '{"pairbench_benchmarks": ["iperf3"], "pairbench_trace": false}', "-e", "iperf3_parallel=2")
     assert done.returncode == 2
     text = words(done.stdout + done.stderr)
@@ -295,5 +291,4 @@ def test_a_missing_tool_that_may_not_be_installed_is_named(bench: Bench) -> None
 
 def test_sockperf_over_tcp_finds_its_port_free_for_every_run(bench: Bench) -> None:
     done = bench.run("-e", '{"pairbench_benchmarks": ["sockperf"], "sockperf_protocol": "tcp"}')
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert_each_planned_run_once(bench, 2)
+    assert_each_planned_run_once(bench, 2, done)

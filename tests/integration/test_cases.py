@@ -209,7 +209,7 @@ def test_a_matrix_through_the_whole_bench(pair: Pair, tmp_path: Path) -> None:
         "sockperf_matrix": {"message_bytes": [64, 256], "mtu": [0, 1400], "pin": [False, True]},
         "pairbench_trace": False,
     }
-    done = bench.run()
+    done = bench.measure()
     assert done.returncode == 0, done.stdout + done.stderr
     runs = bench.table("runs")
     assert len(runs) == 3 + 8 and {row["status"] for row in runs} == {"valid"}, [row["reason"] for row in runs]

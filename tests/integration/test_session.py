@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,6 +215,28 @@ def test_when_the_controller_goes_away_the_run_is_finished_and_kept_and_no_other
     assert len(executions) == 1
 
 
+def orphan(pair: Pair) -> None:
+    """A session whose controller goes away in the middle of its run, to its end."""
+    runs = iperf3_runs(pair, seconds=2)
+    ends = [pair.start_end(name, runs[name], sweep="sweep1", lease_seconds=60) for name in ("server", "client")]
+    wait_until(lambda: any(line.split()[1] == "iperf3" for line in pair.client.processes()), 15)
+    claim = "from ansible_collections.pairbench.lab.plugins.module_utils._host_lock import Claim\n"
+    claim += "Claim('sweep1', 'its next controller').take(60, 0)"
+    run(*pair.server.enter, sys.executable, "-c", claim)
+    for child in ends:
+        child.stdout.close()
+    for child in ends:
+        child.wait(20)
+
+
+def test_a_host_whose_controller_went_away_is_free_unless_the_next_one_has_come(pair: Pair) -> None:
+    orphan(pair)
+    other = pair.session(iperf3_runs(pair), sweep="two", lease_seconds=60, rendezvous_seconds=2)
+    assert other["client"]["problem"]["reason"] == "peer_lost"  # it was free: only the server end is held
+    assert other["server"]["problem"]["reason"] == "host_busy"
+    assert "held by its next controller" in other["server"]["problem"]["detail"]
+
+
 def test_what_is_kept_is_forgotten_when_it_is_said_to_be_in_records(pair: Pair, tmp_path: Path) -> None:
     given = {"spool": str(tmp_path), "sweep": "sweep1", "lease_seconds": 60}
     first = pair.session(iperf3_runs(pair), **given)
@@ -231,6 +254,14 @@ def test_a_session_of_another_sweep_finds_the_host_claimed_and_says_by_whom(pair
     for role in ("server", "client"):
         assert other[role]["problem"]["reason"] == "host_busy"
         assert "held by sweep nightly of me since 20" in other[role]["problem"]["detail"]
+
+
+def test_a_server_that_came_back_with_another_hardware_address_is_met_at_once(pair: Pair) -> None:
+    """As a guest that was made anew: the client's kernel takes the old address for reachable for up to a minute."""
+    run("ip", "-n", pair.client.name, "neigh", "replace", pair.server.address, "lladdr", "02:00:00:00:00:01", "dev", "d0",
+        "nud", "reachable")
+    result = pair.session(iperf3_runs(pair), rendezvous_seconds=8)
+    assert [result[role]["problem"] for role in ("server", "client")] == [None, None]
 
 
 def test_the_claim_of_a_dead_sweep_expires(pair: Pair) -> None:

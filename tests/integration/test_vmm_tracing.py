@@ -48,7 +48,7 @@ def bench(pair: Pair, tmp_path: Path, guests: dict[str, subprocess.Popen[bytes]]
 
 
 def test_the_processes_under_both_guests_are_counted_over_the_same_runs(bench: Bench) -> None:
-    done = bench.run()
+    done = bench.measure()
     assert done.returncode == 0, done.stdout + done.stderr
     runs = bench.table("runs")
     assert len(runs) == 4 and {row["status"] for row in runs} == {"valid"} and not any(row["checks"] for row in runs), runs
@@ -76,7 +76,7 @@ def test_what_cannot_be_counted_costs_its_rows_only(bench: Bench, guests: dict[s
     bench.variables["pairbench_benchmarks"] = ["iperf3"]
     guests["one"].kill()
     guests["one"].wait()
-    done = bench.run("-e", '{"bpftrace_mode": "time"}')
+    done = bench.measure("-e", '{"bpftrace_mode": "time"}')
     assert done.returncode == 0, done.stdout + done.stderr
     assert {row["side"] for row in bench.table("syscalls") if row["target"] == "vmm"} == {"client"}
     assert any(int(row["time_ns"] or 0) > 0 for row in bench.table("syscalls") if row["target"] == "vmm")
@@ -88,7 +88,7 @@ def test_what_cannot_be_counted_costs_its_rows_only(bench: Bench, guests: dict[s
 @pytest.mark.slow
 def test_a_hypervisor_that_is_away_costs_its_counts_only(bench: Bench) -> None:
     bench.variables |= {"pairbench_benchmarks": ["iperf3"]}
-    done = bench.run("--limit", "one,two")
+    done = bench.measure("--limit", "one,two")
     assert done.returncode == 0, done.stdout + done.stderr
     (traced,) = [row for row in bench.table("runs") if row["traced"] == "true"]
     assert traced["status"] == "valid" and "vmm_untraced" in traced["checks"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from namespaces import Mesh, Pair
 ANSIBLE_PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
 
 TOOLS = ("iperf3", "sockperf", "bpftrace")
+SQUEEZED = frozenset({("invalid", "short_run"), ("invalid", "long_run")})
+"""What is said of a run of a second that a busy machine squeezed: it was measured, and marked as it should be."""
 HOST_NAMES = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 
 
@@ -62,14 +66,50 @@ class Bench:
         return subprocess.run(self.command(*arguments), cwd=self.directory, env=self.environment(**changes),
                               capture_output=True, text=True, timeout=timeout, check=False)
 
+    def measure(self, *arguments: str, tries: int = 3) -> subprocess.CompletedProcess[str]:
+        """Run it where every figure is needed: from the beginning again when nothing but squeezed runs is wrong."""
+        for _try in range(tries - 1):
+            done = self.run(*arguments)
+            if done.returncode == 0 or not only_squeezed(self.table("runs")):
+                return done
+            shutil.rmtree(self.directory / "results")
+        return self.run(*arguments)
+
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start it as a terminal does, in a process group of its own."""
         return subprocess.Popen(self.command(*arguments), cwd=self.directory, env=self.environment(),
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
 
     def table(self, name: str, sweep: str = "default") -> list[dict[str, str]]:
-        with (self.sweep.parent / sweep / f"{name}.csv").open(newline="", encoding="utf-8") as handle:
+        """A table of a sweep; nothing where the play ended before there was one."""
+        path = self.sweep.parent / sweep / f"{name}.csv"
+        if not path.exists():
+            return []
+        with path.open(newline="", encoding="utf-8") as handle:
             return list(csv.DictReader(handle))
+
+
+def is_measured(row: dict[str, str]) -> bool:
+    """Whether a run took place as planned, its figures believed or not."""
+    return row["status"] == "valid" or (row["status"], row["reason"]) in SQUEEZED
+
+
+def only_squeezed(rows: list[dict[str, str]]) -> bool:
+    """Whether there are runs and all of them were measured."""
+    return bool(rows) and all(map(is_measured, rows))
+
+
+def assert_measured(rows: list[dict[str, str]], planned: int, status: int, told: str, incomplete: int = 2) -> None:
+    """Each planned run was measured once, and the exit status says whether all of them may be believed.
+
+    Some runs may have been squeezed, one and a tenth of the others. ``incomplete`` is the status where any was.
+    """
+    assert len({row["run_id"] for row in rows}) == len(rows) == planned, told
+    outcomes = Counter((row["status"], row["reason"]) for row in rows)
+    assert only_squeezed(rows), f"{outcomes}: {told}"
+    squeezed = planned - outcomes["valid", ""]
+    assert squeezed <= 1 + planned // 10, f"{outcomes}: {told}"
+    assert status == (incomplete if squeezed else 0), told
 
 
 def running(lab: Pair | Mesh) -> list[str]:

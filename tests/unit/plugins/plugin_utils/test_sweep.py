@@ -8,14 +8,14 @@ import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils import sweep_command
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Judgement, Plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import make_plan, planned_runs
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import store_plan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.runner_pass import TELLING, environment, next_log
+from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_plan, store_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.runner_pass import TELLING, PassResult, environment, next_log
 from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import note_status
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep import (
     BadValue,
     Goal,
     block_after,
-    complete_blocks,
+    blocks_tried,
     duration,
     first_block,
     fits,
@@ -85,7 +85,14 @@ def test_the_first_block_is_the_first_of_which_something_is_missing(tmp_path: Pa
     finish(tmp_path, [run.run_id for run in runs if run.block == 2])
     assert first_block(tmp_path, Goal(6)) == 3
     assert first_block(tmp_path, Goal(2)) is None
-    assert complete_blocks(tmp_path) == 2 and complete_blocks(tmp_path / "nothing") == 0
+
+
+def test_a_block_has_had_its_turn_when_another_followed_or_nothing_of_it_is_missing(tmp_path: Path) -> None:
+    assert blocks_tried(tmp_path) == 0
+    store_plan(tmp_path, plan(blocks=2))
+    assert blocks_tried(tmp_path) == 1
+    finish(tmp_path, [run.run_id for run in planned_runs(plan(blocks=2)) if run.block == 2])
+    assert blocks_tried(tmp_path) == 2
 
 
 def test_a_limit_looks_at_its_own_pairs_only(tmp_path: Path) -> None:
@@ -136,7 +143,7 @@ def test_the_goal_of_a_command_line() -> None:
     assert sweep_command.goal_of(arguments("--blocks", "9", "--every", "30m")) == Goal(9, every=1800)
     assert sweep_command.goal_of(arguments("--for", "8h")) == Goal(30, budget=28800)
     assert sweep_command.goal_of(arguments("--until-ci", "5%", "--max-blocks", "12")) == Goal(12, width=0.05)
-    assert sweep_command.goal_of(arguments("--more", "2"), complete=5) == Goal(7)
+    assert sweep_command.goal_of(arguments("--more", "2"), tried=5) == Goal(7)
     for wrong in (("--more", "0"), ("--blocks", "0"), ("--blocks", "-1"), ("--until-ci", "5%", "--max-blocks", "5")):
         with pytest.raises(BadValue, match="at least"):
             sweep_command.goal_of(arguments(*wrong))
@@ -169,3 +176,83 @@ def test_lines_that_say_how_far_a_pass_is_are_shown_and_others_are_not() -> None
     assert TELLING.match("Sweep a: 4 of 8 planned runs to do, about 24 s (/results/a)")
     assert not TELLING.match("Sweep a, configuration netns")
     assert not TELLING.match("TASK [bench : Measure]")
+
+
+class Lab:
+    """Passes of a playbook that measures everything but the pairs of a host that is away."""
+
+    def __init__(self, sweep_dir: Path, away: str = "") -> None:
+        self.sweep_dir, self.away = sweep_dir, away
+        self.passes: list[int] = []
+
+    def __call__(self, _playbook: str, options: list[str], log: Path, _say: object) -> Lab:
+        self.log = log
+        self.passes.append(int(options[-1].removeprefix("pairbench_blocks=")))
+        return self
+
+    def run(self, stop_at: float | None = None) -> PassResult:
+        self.stop_at = stop_at
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.touch()
+        had = load_plan(self.sweep_dir).blocks if (self.sweep_dir / "plan.json").exists() else 0
+        made = plan(blocks=max(self.passes[-1], had))
+        store_plan(self.sweep_dir, made)
+        finish(self.sweep_dir, [run.run_id for run in planned_runs(made) if self.away not in (run.server, run.client)])
+        return PassResult(2 if self.away else 0, False, (), self.log)
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    made = Lab(tmp_path / "s")
+    monkeypatch.setattr(sweep_command, "Pass", made)
+    monkeypatch.setattr(sweep_command, "render_sweep", lambda _sweep_dir: "")
+    return made
+
+
+def sweep(lab: Lab, *given: str) -> tuple[int, list[int]]:
+    """Exit status, and the block that each pass was for."""
+    lab.passes.clear()
+    status = sweep_command.run(arguments("--results", str(lab.sweep_dir.parent), "--sweep", lab.sweep_dir.name, *given))
+    return status, list(lab.passes)
+
+
+def test_a_block_that_was_interrupted_is_finished_before_convergence_is_looked_at(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_command.Sweep, "_widths", lambda _self: [])
+    assert sweep(lab, "--blocks", "7") == (0, [1, 2, 3, 4, 5, 6, 7])
+    lost = next(path for path in (lab.sweep_dir / "records").iterdir() if path.name.startswith("b007"))
+    lost.unlink()
+    assert sweep(lab, "--until-ci", "5%") == (0, [7])
+    assert sweep(lab, "--until-ci", "5%") == (0, [])
+
+
+def test_a_host_that_stays_away_keeps_nobody_from_later_blocks(lab: Lab) -> None:
+    lab.away = "h3"
+    assert sweep(lab, "--blocks", "2") == (1, [1, 2])
+    assert sweep(lab, "--blocks", "4") == (1, [1, 3, 4])
+    assert sweep(lab, "--blocks", "4") == (1, [1])
+    lab.away = ""
+    assert sweep(lab, "--blocks", "4") == (0, [1])
+
+
+def test_one_more_block_every_night_although_a_host_stays_away(lab: Lab) -> None:
+    lab.away = "h3"
+    assert sweep(lab, "--more", "1") == (1, [1])
+    assert sweep(lab, "--more", "1") == (1, [1, 2])
+    assert sweep(lab, "--more", "1") == (1, [1, 3])
+    lab.away = ""
+    assert sweep(lab, "--more", "1") == (0, [1])
+    assert sweep(lab, "--more", "1") == (0, [4])
+
+
+def test_what_a_host_that_is_away_has_missed_does_not_use_up_the_time_of_a_night(lab: Lab) -> None:
+    """Two blocks without h3 lack three of three rounds each: 15 s by the plan, though nothing can be measured."""
+    lab.away = "h3"
+    assert sweep(lab, "--blocks", "2") == (1, [1, 2])
+    assert sweep(lab, "--more", "1", "--for", "8s") == (1, [1, 3])
+    lab.away = ""
+    assert sweep(lab, "--more", "1", "--for", "8s") == (0, [1])
+    assert lab.stop_at is not None  # hosts that have come back: as much as there is time for
+    assert sweep(lab, "--more", "1", "--for", "8s") == (0, [4]) and lab.stop_at is None
+    assert sweep(lab, "--more", "1", "--for", "7s") == (0, []), "a new block is not begun when there is no time for it"
