@@ -15,6 +15,7 @@ requirements:
 """
 
 import atexit
+import concurrent.futures.thread  # noqa: F401 - after Ctrl-C pandas, which needs it, is imported while Python shuts down
 import os
 import time
 from datetime import datetime, timezone

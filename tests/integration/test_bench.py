@@ -85,8 +85,8 @@ def test_a_missing_record_is_measured_again_and_nothing_else(bench: Bench) -> No
     assert_each_planned_run_once(bench, 2)
 
 
-def interrupted(bench: Bench, number: int, group: bool) -> None:
-    """Start the main job, end its controller in the middle of the second session, then continue."""
+def interrupted(bench: Bench, number: int, group: bool) -> str:
+    """Start the main job, end its controller in the middle of the second session, then continue; what the first said."""
     process = bench.start("-e", "iperf3_seconds=4", "-e", "sockperf_seconds=4")
     records = bench.sweep / "records"
     wait_until(lambda: records.is_dir() and len(list(records.glob("*.json"))) >= 2, 90, "the first session's records")
@@ -96,7 +96,7 @@ def interrupted(bench: Bench, number: int, group: bool) -> None:
         os.killpg(process.pid, number)
     else:
         os.kill(process.pid, number)
-    process.communicate(timeout=60)
+    output, _errors = process.communicate(timeout=60)
     assert process.returncode != 0
     wait_until(lambda: not running(bench.pair), 60, "the end of every tool")
     assert all(host.listening() == "" for host in bench.pair.hosts)
@@ -106,6 +106,7 @@ def interrupted(bench: Bench, number: int, group: bool) -> None:
     assert again.returncode == 0, again.stdout + again.stderr
     assert_each_planned_run_once(bench, 4)
     assert all(path.read_bytes() == content for path, content in kept.items())
+    return str(output)
 
 
 def test_a_killed_controller_loses_nothing_and_leaves_nothing(bench: Bench) -> None:
@@ -113,7 +114,8 @@ def test_a_killed_controller_loses_nothing_and_leaves_nothing(bench: Bench) -> N
 
 
 def test_ctrl_c_loses_nothing_and_leaves_nothing(bench: Bench) -> None:
-    interrupted(bench, signal.SIGINT, group=True)
+    output = interrupted(bench, signal.SIGINT, group=True)
+    assert "Traceback" not in output and "2 of 4 planned runs are valid" in words(output) and "runs.csv" in output
 
 
 def test_an_invalid_run_is_a_record_and_fails_the_play(bench: Bench) -> None:
