@@ -148,6 +148,8 @@ def _addresses(task_vars):
     for host in task_vars["ansible_play_hosts_all"]:
         if host in hypervisors:
             continue  # they carry what is measured, and are not measured themselves
+        if host not in task_vars["groups"]["all"]:
+            continue  # localhost stands in for an inventory that has no hosts
         variables = task_vars["hostvars"][host]
         address = variables.get("pairbench_address") or variables.get("ansible_host")
         if address:

@@ -153,6 +153,14 @@ def test_bad_values_fail_before_anything_is_touched(bench: Bench, arguments: lis
     assert not (bench.directory / "results").exists()
 
 
+def test_an_inventory_without_hosts_is_refused(bench: Bench) -> None:
+    bench.hosts.clear()
+    done = bench.run()
+    assert done.returncode == 2, done.stdout
+    assert "fewer than two hosts to measure between (none)" in words(done.stdout + done.stderr)
+    assert not (bench.directory / "results").exists()
+
+
 def test_the_callback_must_be_on(bench: Bench) -> None:
     done = bench.run(ANSIBLE_FORCE_COLOR="0")
     assert done.returncode == 2
