@@ -53,7 +53,8 @@ class ActionModule(ActionBase):
         tracer = self._role_values("bpftrace", task_vars)
         hosts = _addresses(task_vars)
         sweep_dir = Path(bench["pairbench_results"]).absolute() / bench["pairbench_sweep"]
-        planned, only = _hosts_of_the_plan(hosts, stored_hosts(sweep_dir))
+        stored = stored_hosts(sweep_dir)
+        planned, only = _hosts_of_the_plan(hosts, stored)
         bottlenecks = _bottlenecks(bench, planned, task_vars["hostvars"])
         cpus = {host: task_vars["hostvars"][host].get(CPUS) for host in planned if host in task_vars["hostvars"]}
         guests = _guests(bench, planned, task_vars)
@@ -85,7 +86,7 @@ class ActionModule(ActionBase):
         _require_forks(plan, task_vars["ansible_forks"], len(observing))
         if not self._task.check_mode:
             _wait_until_free(sweep_dir, bench["pairbench_wait_seconds"], self._display)
-            if created:
+            if created or not stored_hosts(sweep_dir):  # the one that was waited for may have withdrawn it
                 store_plan(sweep_dir, plan)
         left = what_remains(plan, completed(sweep_dir), only)
         if self._task.check_mode:
@@ -94,6 +95,7 @@ class ActionModule(ActionBase):
         longest = longest_run_seconds(settings.cases, bench["pairbench_ready_seconds"])
         return {
             "changed": created,
+            "fresh": not stored,
             "sweep": plan.sweep,
             "uid": plan.uid,
             "claim": f"{plan.uid}.{shard}" if shard else plan.uid,

@@ -180,6 +180,10 @@ def test_an_address_that_is_not_on_the_host_is_named(bench: Bench) -> None:
     done = bench.run()
     assert done.returncode == 2
     assert "two: the address 10.10.77.99 is not on this host" in words(done.stdout + done.stderr)
+    bench.hosts["two"]["pairbench_address"] = bench.pair.client.address
+    mended = bench.run("--check")
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    assert "two (10.10.77.2)" in mended.stdout
 
 
 def test_a_taken_port_is_named(bench: Bench) -> None:
