@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -111,6 +112,20 @@ def interrupted(bench: Bench, number: int, group: bool) -> str:
 
 def test_a_killed_controller_loses_nothing_and_leaves_nothing(bench: Bench) -> None:
     interrupted(bench, signal.SIGKILL, group=False)
+
+
+def test_what_is_collected_is_not_counted_as_still_to_be_done(bench: Bench) -> None:
+    process = bench.start("-e", "pairbench_trace=false", "-e", "iperf3_seconds=4", "-e", "sockperf_seconds=4")
+    titles = r"TASK .*bench : (iperf3|sockperf), block"
+    assert process.stdout is not None
+    assert any(re.search(titles, line) for line in process.stdout)
+    wait_until(lambda: running(bench.pair), 30, "the first session")
+    process.kill()
+    process.communicate(timeout=60)
+    wait_until(lambda: not running(bench.pair), 60, "the end of every tool")
+    again = bench.run("-e", "pairbench_trace=false", "-e", "iperf3_seconds=4", "-e", "sockperf_seconds=4")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Collected 1 run that" in again.stdout and "[1/1 runs, 100 %, done]" in again.stdout
 
 
 def test_ctrl_c_loses_nothing_and_leaves_nothing(bench: Bench) -> None:
