@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -219,6 +220,30 @@ def test_no_root_is_named(bench: Bench) -> None:
     done = bench.run()
     assert done.returncode != 0
     assert "two: no root" in words(done.stdout + done.stderr)
+
+
+NOT_ROOT = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=+dac_override",
+            "--ambient-caps=+dac_override"]
+"""Nobody, who reads every file all the same, wherever this clone lies."""
+
+
+@pytest.mark.parametrize(
+    ("group", "sentence"),
+    [
+        ("", "no root: entering a network namespace needs it, and sudo -n cannot give it"),
+        ("netns_lab", "no root on this machine, which network namespaces need"),
+    ],
+)
+def test_a_user_without_root_is_told_so(pair: Pair, group: str, sentence: str) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)  # Ansible asks for the user's own rights to the inventory
+        bench = Bench(pair, Path(directory))
+        bench.children = {group: {"hosts": {name: {} for name in bench.hosts}}} if group else {}
+        done = subprocess.run([*NOT_ROOT, *bench.command()], cwd=directory, capture_output=True, text=True, check=False,
+                              timeout=60, env=bench.environment() | {"HOME": directory})
+    assert done.returncode == 2, done.stdout + done.stderr
+    text = words(done.stdout + done.stderr)
+    assert sentence in text and "let sudo ask this user for no password" in text
 
 
 def interpreter(bench: Bench, name: str, line: str) -> str:
