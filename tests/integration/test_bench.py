@@ -55,6 +55,22 @@ def test_the_main_job(bench: Bench) -> None:
     assert {path: path.read_bytes() for path in bench.sweep.glob("*.csv")} == before
 
 
+def test_a_role_runs_its_own_benchmark(bench: Bench) -> None:
+    playbook = bench.directory / "throughput.yml"
+    playbook.write_text(
+        "- hosts: all\n  gather_facts: false\n  tasks:\n"
+        "    - ansible.builtin.import_role: {name: pairbench.lab.iperf3, tasks_from: run}\n"
+        "      vars: {iperf3_direction: both}\n"
+    )
+    command = [str(playbook) if word == "pairbench.lab.bench" else word for word in bench.command()]
+    done = subprocess.run([*command, "-e", "pairbench_trace=false"], cwd=bench.directory, env=bench.environment(),
+                          capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {(row["benchmark"], row["server"], row["status"]) for row in bench.table("runs")} == {
+        ("iperf3", "one", "valid"), ("iperf3", "two", "valid")
+    }
+
+
 def test_time_mode_gives_time_per_call(bench: Bench) -> None:
     done = bench.run("-e", '{"bpftrace_mode": "time", "pairbench_benchmarks": ["sockperf"]}')
     assert done.returncode == 0, done.stdout + done.stderr
