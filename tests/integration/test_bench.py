@@ -227,7 +227,9 @@ def test_a_taken_port_is_named(bench: Bench) -> None:
         squatter.kill()
         squatter.wait()
     assert done.returncode == 2
-    assert f"one: tcp port 5201 is taken by iperf3 (pid {squatter.pid})" in words(done.stdout + done.stderr)
+    text = words(done.stdout + done.stderr)
+    assert f"one: tcp port 5201 is taken by iperf3 (pid {squatter.pid})" in text
+    assert "choose another port with iperf3_port" in text
 
 
 def test_no_root_is_named(bench: Bench) -> None:
