@@ -16,6 +16,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import (
     PlanError,
     Selection,
     make_plan,
+    spelt,
     what_remains,
     widest_step,
 )
@@ -155,7 +156,7 @@ def _addresses(task_vars):
         variables = task_vars["hostvars"][host]
         address = variables.get("pairbench_address") or variables.get("ansible_host")
         if address:
-            hosts[host] = str(address)
+            hosts[host] = spelt(str(address))
         else:
             missing.append(host)
     if missing:

@@ -199,12 +199,13 @@ def test_the_callback_must_be_on(bench: Bench) -> None:
     assert "callbacks_enabled = pairbench.lab.summary" in words(done.stdout + done.stderr)
 
 
-def test_a_duplicate_address_names_both_hosts(bench: Bench) -> None:
-    bench.hosts["two"]["pairbench_address"] = bench.hosts["one"]["pairbench_address"]
+@pytest.mark.parametrize("addresses", [("10.10.77.1", "10.10.77.1"), ("fd00:77::1", "fd00:0077:0:0::1")])
+def test_a_duplicate_address_names_both_hosts(bench: Bench, addresses: tuple[str, str]) -> None:
+    for host, address in zip(bench.hosts.values(), addresses, strict=True):
+        host["pairbench_address"] = address
     done = bench.run()
     assert done.returncode == 2
-    text = words(done.stdout + done.stderr)
-    assert "one" in text and "two" in text and "10.10.77.1" in text
+    assert f"one and two have the same pairbench_address {addresses[0]}" in words(done.stdout + done.stderr)
 
 
 def test_an_address_that_is_not_on_the_host_is_named(bench: Bench) -> None:
