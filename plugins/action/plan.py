@@ -91,7 +91,7 @@ class ActionModule(ActionBase):
                 store_plan(sweep_dir, plan)
         left = what_remains(plan, completed(sweep_dir), only)
         if self._task.check_mode:
-            self._display.display(render_plan(plan, left))
+            self._display.display(render_plan(plan, left, drawn=not (stored or bench["pairbench_seed"])))
         shard = bench["pairbench_shard"]
         longest = longest_run_seconds(settings.cases, bench["pairbench_ready_seconds"])
         return {

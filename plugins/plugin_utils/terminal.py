@@ -70,8 +70,11 @@ def format_value(value: float | None, unit: str) -> str:
     return f"{value:.3g} {unit}" if abs(value) < 1000 else f"{value:,.0f} {unit}"
 
 
-def render_plan(plan: Plan, left: Remaining) -> str:
-    """What is going to be done and how long it takes, for ``--check``."""
+def render_plan(plan: Plan, left: Remaining, drawn: bool = False) -> str:
+    """What is going to be done and how long it takes, for ``--check``.
+
+    ``drawn`` says that the seed was drawn for this look: the plan that is stored later draws its own.
+    """
     shown = [plan.steps[index] for index in left.indexes[:MOST_LINES]]
     pairs = sorted(item for item in directed_pairs(plan) if {item[1], item[2]} <= left.hosts)
     lines = [
@@ -87,7 +90,8 @@ def render_plan(plan: Plan, left: Remaining) -> str:
     lines += [f"Case: {benchmark} {case.name}" for benchmark, cases in cases_of(plan).items() for case in cases]
     lines += [f"Pair: {benchmark} {server} (server) <- {client} (client)" for benchmark, server, client in _first(pairs)]
     lines += _more(len(pairs))
-    lines.append("Order:")
+    another = f" (drawn for this look; with -e pairbench_seed={plan.seed} it is the one to come)" if drawn else ""
+    lines.append(f"Order{another}:")
     lines += [f"  {_order_line(step)}" for step in shown]
     lines += _more(len(left.indexes))
     return "\n".join(lines)

@@ -89,6 +89,10 @@ def test_check_mode_prints_the_plan_and_changes_nothing(bench: Bench) -> None:
     assert "iperf3" in text and "sockperf" in text and "one" in text and "two" in text
     assert not running(bench.pair)
 
+    [seed] = re.findall(r"with -e (pairbench_seed=\d+) it is the one to come", text)
+    order = re.compile(r"^  block .*", re.MULTILINE)
+    assert order.findall(bench.run("--check", "-e", seed).stdout) == order.findall(done.stdout) != []
+
 
 def test_a_missing_record_is_measured_again_and_nothing_else(bench: Bench) -> None:
     assert bench.run("-e", "pairbench_trace=false").returncode == 0
