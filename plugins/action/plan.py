@@ -18,6 +18,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import (
     Selection,
     longest_step_seconds,
     make_plan,
+    spelt,
     what_remains,
     widest_step,
 )
@@ -97,9 +98,11 @@ class ActionModule(ActionBase):
         require_cpus(plan)
         observing = sorted({guest.hypervisor for guest in guests.values()} & set(task_vars["ansible_play_hosts_all"]))
         _require_forks(plan, task_vars["ansible_forks"], len(observing))
+        fresh = False
         if not self._task.check_mode:
             _wait_until_free(sweep_dir, bench["pairbench_wait_seconds"], self._display)
-            if created:
+            fresh = not (sweep_dir / PLAN_FILE).exists()  # also where the one that was waited for has withdrawn its own
+            if created or fresh:
                 plan, created = store_new(sweep_dir, plan, planned_or_new)
         left = what_remains(plan, completed(sweep_dir), only)
         if self._task.check_mode:
@@ -109,6 +112,7 @@ class ActionModule(ActionBase):
         longest = longest_run_seconds(settings.cases, bench["pairbench_ready_seconds"])
         return {
             "changed": created,
+            "fresh": fresh and created,
             "sweep": plan.sweep,
             "uid": plan.uid,
             "claim": f"{plan.uid}.{shard}" if shard else plan.uid,
@@ -163,10 +167,12 @@ def _addresses(task_vars):
     for host in task_vars["ansible_play_hosts_all"]:
         if host in hypervisors:
             continue  # they carry what is measured, and are not measured themselves
+        if host not in task_vars["groups"]["all"]:
+            continue  # localhost stands in for an inventory that has no hosts
         variables = task_vars["hostvars"][host]
         address = variables.get("pairbench_address") or variables.get("ansible_host")
         if address:
-            hosts[host] = str(address)
+            hosts[host] = spelt(str(address))
         else:
             missing.append(host)
     if missing:

@@ -28,7 +28,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.files import Storage
 from ansible_collections.pairbench.lab.plugins.plugin_utils.gate import judge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.live_pass import LivePass
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import what_remains
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_plan, withdraw_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.progress import Progress
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records import (
     RecordAssembler,
@@ -65,6 +65,7 @@ class CallbackModule(CallbackBase):
         self._assembler = None
         self._progress = None
         self._kept = []
+        self._untouched = False  # a plan of this pass of which no session has begun
         self._finished = False
         atexit.register(self._finish)
 
@@ -89,6 +90,7 @@ class CallbackModule(CallbackBase):
             self._lose(result._host.get_name(), str(result._result.get("msg", "no message")), result._task.action)
 
     def v2_playbook_on_stats(self, stats):
+        self._withdraw()
         self._finish()
 
     # What we make of it
@@ -128,6 +130,7 @@ class CallbackModule(CallbackBase):
             self._live.refusal = f"{error}"
             self._finished = True  # what is there belongs to the other controller
             return
+        self._untouched = bool(values.get("fresh")) and not values.get("plan_only")
         self._assembler = RecordAssembler(plan)
         self._progress = Progress(plan, what_remains(plan, self._live.done, self._live.only))
         self._display.display(self._progress.opening(str(sweep_dir)))
@@ -135,6 +138,8 @@ class CallbackModule(CallbackBase):
     def _begin_step(self, index):
         step = self._live.begin_step(index)
         if step is not None:
+            if not all(self._live.why_left_out(session) for session in step.sessions):
+                self._untouched = False
             self._assembler.expect(run for session in step.sessions for run in session.runs)
             self._progress.begin_step(step, time.monotonic())
 
@@ -225,6 +230,7 @@ class CallbackModule(CallbackBase):
         if count:
             runs = "1 run" if count == 1 else f"{count} runs"
             self._display.display(f"Collected {runs} that ended while no controller was there")
+            self._progress = Progress(self._live.plan, what_remains(self._live.plan, self._live.done, self._live.only))
         if not self._live.refusal:
             for item in kept:
                 self._live.note_recorded(item.host, [item.name])
@@ -240,6 +246,18 @@ class CallbackModule(CallbackBase):
             self._write(record)
         if self._kept:
             self._collect()
+
+    def _withdraw(self):
+        """Forget a plan that the play refused to begin, so that what was wrong can be mended under the same name.
+
+        Not after an interrupt: then the hosts are still claimed for it, and the same command continues.
+        """
+        if self._finished or not self._untouched or os.getpid() != self._owner:
+            return
+        self._finished = True
+        withdraw_plan(self._live.sweep_dir)
+        self._display.display(f"No session has begun, so no plan is kept in {self._live.sweep_dir}")
+        self._lock.release()
 
     def _finish(self):
         """Write the tables and the summary once, also when the play was interrupted."""

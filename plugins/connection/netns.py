@@ -78,6 +78,7 @@ author:
 
 import os
 import shlex
+import subprocess
 from pathlib import Path
 
 from ansible.errors import AnsibleConnectionFailure
@@ -97,6 +98,7 @@ class Connection(LocalConnection):
                 f"there is no network namespace {path.name} in {path.parent}: make it with the role "
                 "pairbench.lab.netns_lab, or mend ansible_netns in the inventory"
             )
+        self._require_root()
         root = self._root()
         if root and (os.geteuid() != 0 or not (Path(root) / "bin/sh").exists()):
             raise AnsibleConnectionFailure(
@@ -122,6 +124,22 @@ class Connection(LocalConnection):
     def fetch_file(self, in_path, out_path):
         """Copy a file from the host."""
         return super().fetch_file(self._root() + in_path, out_path)
+
+    def _require_root(self):
+        """Say at once what Ansible would later take for a folder that cannot be written."""
+        if os.geteuid() == 0 or self._connected:
+            return
+        become = self.get_option("netns_sudo")
+        try:
+            asked = subprocess.run([*become, "true"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+            refusal = (asked.stderr.strip() or f"exit status {asked.returncode}") if asked.returncode else ""
+        except OSError as error:
+            refusal = error.strerror
+        if refusal:
+            raise AnsibleConnectionFailure(
+                f"no root: entering a network namespace needs it, and {shlex.join(become)} cannot give it ({refusal}). Run "
+                "Ansible as root, or let sudo ask this user for no password"
+            )
 
     def _root(self):
         return (self.get_option("netns_root") or "").rstrip("/")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -38,6 +39,7 @@ SERVER_EXIT_SECONDS = 10.0
 MESSAGE_SLACK_SECONDS = 15.0
 OBSERVER_SECONDS = 20.0
 SPACE_BYTES = 16 << 20  # an hour of iperf3's reports on 128 streams, or a trace, fits several times
+COMPLAINT = re.compile(r"\b(error|invalid|unrecognized|unknown|cannot|can't|unable|denied|failed)\b", re.I)
 HARMLESS = "couldn't set RLIMIT_MEMLOCK"  # every old bpftrace says so on a new kernel
 
 
@@ -229,11 +231,11 @@ def _await_listening(execution, run, wakeup):
 
 
 def _last_words(execution):
-    for text in (execution.child.stderr(), execution.child.stdout()):
-        lines = [line.strip() for line in text.splitlines() if line.strip() and HARMLESS not in line]
-        if lines:
-            return lines[-1][:300]
-    return "it said nothing"
+    """What a server complained of, else the last that it said: sockperf prints pages of usage after its complaint."""
+    text = execution.child.stdout() + "\n" + execution.child.stderr()
+    lines = [line.strip() for line in text.splitlines() if line.strip() and HARMLESS not in line]
+    complaints = [line for line in lines if COMPLAINT.search(line)]
+    return (complaints[:1] or lines[-1:] or ["it said nothing"])[0][:300]
 
 
 def _await_port_free(run):

@@ -29,6 +29,7 @@ options:
     options:
       protocol: {description: Transport., type: str, choices: [tcp, udp], default: tcp}
       port: {description: Port number., type: int, required: true}
+      variable: {description: Name of the variable that chooses the port., type: str, default: ''}
   tools:
     description: Tools to look for.
     type: list
@@ -97,16 +98,17 @@ def address_problem(address, found):
     )
 
 
-def port_problem(protocol, port):
+def port_problem(protocol, port, variable):
     """A sentence when something listens on the port, else None."""
     inodes = listening_inodes(protocol, port)
     if not inodes:
         return None
     owners = ", ".join("%s (pid %d)" % (process_comm(pid), pid) for pid in socket_owners(inodes))
-    return "%s port %d is taken by %s. Stop it, or choose another port" % (
+    return "%s port %d is taken by %s. Stop it, or choose another port%s" % (
         protocol,
         port,
         owners or "a process that cannot be seen",
+        " with " + variable if variable else "",
     )
 
 
@@ -132,6 +134,7 @@ def main():
                 "options": {
                     "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
                     "port": {"type": "int", "required": True},
+                    "variable": {"type": "str", "default": ""},
                 },
             },
             "tools": {"type": "list", "elements": "str", "default": ["iperf3", "sockperf"]},
@@ -143,7 +146,7 @@ def main():
     restored, unrestored = restore(module.check_mode)
     tools = {name: _fingerprint.tool(name) for name in params["tools"]}
     problems = [unrestored, address_problem(params["address"], _fingerprint.addresses())]
-    problems += [port_problem(item["protocol"], item["port"]) for item in params["ports"]]
+    problems += [port_problem(item["protocol"], item["port"], item["variable"]) for item in params["ports"]]
     tracer = {"available": False, "reason": "tracing was not asked for"}
     if params["trace"]:
         tracer = _tracer.self_test()

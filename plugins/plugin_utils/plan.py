@@ -233,6 +233,14 @@ def _check(
             raise PlanError(f"two runs of the plan have the same name: {benchmark}_cases has {', '.join(doubled)} twice")
 
 
+def spelt(address: str) -> str:
+    """An address as the kernel spells it, however many zeros IPv6 was written with; anything else as it is."""
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return address
+
+
 def _check_addresses(hosts: Mapping[str, str]) -> None:
     holders: dict[str, str] = {}
     for host, address in hosts.items():

@@ -13,6 +13,7 @@ from .files import make_directory, write_json
 from .model import SCHEMA_VERSION, CaseSpec, Plan, Run, Session, Step
 from .plan import PlanError
 from .planned_steps import PlannedSteps, Round
+from .records import HOSTS
 from .schedule import Pair
 from .sweep_lock import SweepLock
 
@@ -46,6 +47,12 @@ def store_plan(sweep_dir: Path, plan: Plan) -> None:
     else:
         plain["steps"] = [asdict(step) for step in plan.steps]
     write_json(sweep_dir / PLAN_FILE, {"schema": SCHEMA_VERSION} | plain)
+
+
+def withdraw_plan(sweep_dir: Path) -> None:
+    """Remove a plan of which nothing has begun, with what the hosts said of themselves for it."""
+    for path in (sweep_dir / PLAN_FILE, *(sweep_dir / HOSTS).glob("*.json")):
+        path.unlink(missing_ok=True)
 
 
 def plan_from_json(document: Mapping[str, Any]) -> Plan:

@@ -129,13 +129,13 @@ def longest_run_seconds(cases: Mapping[str, Iterable[CaseSpec]], ready_seconds: 
 def ports_to_watch(
     cases: Mapping[str, Iterable[CaseSpec]], ports: Mapping[str, int], control_port: int
 ) -> list[dict[str, Any]]:
-    """The ports that must be free on every host of the plan, each once."""
-    found = {("tcp", control_port)}
+    """The ports that must be free on every host of the plan, each once, with the variable that chooses it."""
+    found = {("tcp", control_port, "pairbench_control_port")}
     for benchmark, specs in cases.items():
         for case in specs:
             commands = BENCHMARKS[benchmark].commands(case.parameters, "192.0.2.1", "192.0.2.2", ports[benchmark])
-            found.add((commands.protocol, commands.port))
-    return [{"protocol": protocol, "port": port} for protocol, port in sorted(found)]
+            found.add((commands.protocol, commands.port, f"{benchmark}_port"))
+    return [{"protocol": protocol, "port": port, "variable": variable} for protocol, port, variable in sorted(found)]
 
 
 def version_problems(

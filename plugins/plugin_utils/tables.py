@@ -133,10 +133,14 @@ def cell(value: Any) -> str:
 
 
 def was_traced(item: JudgedRun) -> bool:
-    """Whether system calls of a run were really traced on an end; a host that cannot trace goes on untraced."""
-    if item.record is None:
-        return item.run.traced
-    return any((item.record.get(side) or {}).get("trace") for side in ("server", "client"))
+    """Whether a run belongs to the traced ones; a host that cannot trace goes on untraced.
+
+    A traced run that failed before its tracer could leave anything is a traced one that was tried.
+    """
+    ends = [(item.record or {}).get(side) or {} for side in ("server", "client")]
+    if any(end.get("trace") for end in ends):
+        return True
+    return item.run.traced and not any(end.get("trace_unavailable") for end in ends)
 
 
 def _run_row(plan: Plan, item: JudgedRun) -> Row:

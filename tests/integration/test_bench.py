@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -97,6 +99,10 @@ def test_check_mode_prints_the_plan_and_changes_nothing(bench: Bench) -> None:
     assert "iperf3" in text and "sockperf" in text and "one" in text and "two" in text
     assert not running(bench.pair)
 
+    [seed] = re.findall(r"with -e (pairbench_seed=\d+) the sweep is the one shown here", text)
+    order = re.compile(r"^  block .*", re.MULTILINE)
+    assert order.findall(bench.run("--check", "-e", seed).stdout) == order.findall(done.stdout) != []
+
 
 def test_a_missing_record_is_measured_again_and_nothing_else(bench: Bench) -> None:
     bench.run("-e", "pairbench_trace=false")
@@ -110,8 +116,8 @@ def test_a_missing_record_is_measured_again_and_nothing_else(bench: Bench) -> No
     assert_each_planned_run_once(bench, 2, again)
 
 
-def interrupted(bench: Bench, number: int, group: bool) -> None:
-    """Start the main job, end its controller in the middle of the second session, then continue."""
+def interrupted(bench: Bench, number: int, group: bool) -> str:
+    """Start the main job, end its controller in the middle of the second session, then continue; what the first said."""
     process = bench.start("-e", "iperf3_seconds=4", "-e", "sockperf_seconds=4")
     records = bench.sweep / "records"
     wait_until(lambda: records.is_dir() and len(list(records.glob("*.json"))) >= 2, 90, "the first session's records")
@@ -121,7 +127,7 @@ def interrupted(bench: Bench, number: int, group: bool) -> None:
         os.killpg(process.pid, number)
     else:
         os.kill(process.pid, number)
-    process.communicate(timeout=60)
+    output, _errors = process.communicate(timeout=60)
     assert process.returncode != 0
     wait_until(lambda: not running(bench.pair), 60, "the end of every tool")
     assert all(host.listening() == "" for host in bench.pair.hosts)
@@ -130,14 +136,30 @@ def interrupted(bench: Bench, number: int, group: bool) -> None:
     again = bench.run("-e", "iperf3_seconds=4", "-e", "sockperf_seconds=4")
     assert_each_planned_run_once(bench, 4, again)
     assert all(path.read_bytes() == content for path, content in kept.items())
+    return str(output)
 
 
 def test_a_killed_controller_loses_nothing_and_leaves_nothing(bench: Bench) -> None:
     interrupted(bench, signal.SIGKILL, group=False)
 
 
+def test_what_is_collected_is_not_counted_as_still_to_be_done(bench: Bench) -> None:
+    process = bench.start("-e", "pairbench_trace=false", "-e", "iperf3_seconds=4", "-e", "sockperf_seconds=4")
+    titles = r"TASK .*bench : (iperf3|sockperf), block"
+    assert process.stdout is not None
+    assert any(re.search(titles, line) for line in process.stdout)
+    wait_until(lambda: running(bench.pair), 30, "the first session")
+    process.kill()
+    process.communicate(timeout=60)
+    wait_until(lambda: not running(bench.pair), 60, "the end of every tool")
+    again = bench.run("-e", "pairbench_trace=false", "-e", "iperf3_seconds=4", "-e", "sockperf_seconds=4")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Collected 1 run that" in again.stdout and "[1/1 runs, 100 %, done]" in again.stdout
+
+
 def test_ctrl_c_loses_nothing_and_leaves_nothing(bench: Bench) -> None:
-    interrupted(bench, signal.SIGINT, group=True)
+    output = interrupted(bench, signal.SIGINT, group=True)
+    assert "Traceback" not in output and "2 of 4 planned runs are valid" in words(output) and "runs.csv" in output
 
 
 def test_an_invalid_run_is_a_record_and_fails_the_play(bench: Bench) -> None:
@@ -175,18 +197,27 @@ def test_bad_values_fail_before_anything_is_touched(bench: Bench, arguments: lis
     assert not (bench.directory / "results").exists()
 
 
+def test_an_inventory_without_hosts_is_refused(bench: Bench) -> None:
+    bench.hosts.clear()
+    done = bench.run()
+    assert done.returncode == 2, done.stdout
+    assert "fewer than two hosts to measure between (none)" in words(done.stdout + done.stderr)
+    assert not (bench.directory / "results").exists()
+
+
 def test_the_callback_must_be_on(bench: Bench) -> None:
     done = bench.run(ANSIBLE_FORCE_COLOR="0")
     assert done.returncode == 2
     assert "callbacks_enabled = pairbench.lab.summary" in words(done.stdout + done.stderr)
 
 
-def test_a_duplicate_address_names_both_hosts(bench: Bench) -> None:
-    bench.hosts["two"]["pairbench_address"] = bench.hosts["one"]["pairbench_address"]
+@pytest.mark.parametrize("addresses", [("10.10.77.1", "10.10.77.1"), ("fd00:77::1", "fd00:0077:0:0::1")])
+def test_a_duplicate_address_names_both_hosts(bench: Bench, addresses: tuple[str, str]) -> None:
+    for host, address in zip(bench.hosts.values(), addresses, strict=True):
+        host["pairbench_address"] = address
     done = bench.run()
     assert done.returncode == 2
-    text = words(done.stdout + done.stderr)
-    assert "one" in text and "two" in text and "10.10.77.1" in text
+    assert f"one and two have the same pairbench_address {addresses[0]}" in words(done.stdout + done.stderr)
 
 
 def test_an_address_that_is_not_on_the_host_is_named(bench: Bench) -> None:
@@ -194,6 +225,10 @@ def test_an_address_that_is_not_on_the_host_is_named(bench: Bench) -> None:
     done = bench.run()
     assert done.returncode == 2
     assert "two: the address 10.10.77.99 is not on this host" in words(done.stdout + done.stderr)
+    bench.hosts["two"]["pairbench_address"] = bench.pair.client.address
+    mended = bench.run("--check")
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    assert "two (10.10.77.2)" in mended.stdout
 
 
 def test_a_taken_port_is_named(bench: Bench) -> None:
@@ -205,7 +240,9 @@ def test_a_taken_port_is_named(bench: Bench) -> None:
         squatter.kill()
         squatter.wait()
     assert done.returncode == 2
-    assert f"one: tcp port 5201 is taken by iperf3 (pid {squatter.pid})" in words(done.stdout + done.stderr)
+    text = words(done.stdout + done.stderr)
+    assert f"one: tcp port 5201 is taken by iperf3 (pid {squatter.pid})" in text
+    assert "choose another port with iperf3_port" in text
 
 
 def test_no_root_is_named(bench: Bench) -> None:
@@ -214,6 +251,30 @@ def test_no_root_is_named(bench: Bench) -> None:
     done = bench.run()
     assert done.returncode != 0
     assert "two: no root" in words(done.stdout + done.stderr)
+
+
+NOT_ROOT = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=+dac_override",
+            "--ambient-caps=+dac_override"]
+"""Nobody, who reads every file all the same, wherever this clone lies."""
+
+
+@pytest.mark.parametrize(
+    ("group", "sentence"),
+    [
+        ("", "no root: entering a network namespace needs it, and sudo -n cannot give it"),
+        ("netns_lab", "no root on this machine, which network namespaces need"),
+    ],
+)
+def test_a_user_without_root_is_told_so(pair: Pair, group: str, sentence: str) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)  # Ansible asks for the user's own rights to the inventory
+        bench = Bench(pair, Path(directory))
+        bench.children = {group: {"hosts": {name: {} for name in bench.hosts}}} if group else {}
+        done = subprocess.run([*NOT_ROOT, *bench.command()], cwd=directory, capture_output=True, text=True, check=False,
+                              timeout=60, env=bench.environment() | {"HOME": directory})
+    assert done.returncode == 2, done.stdout + done.stderr
+    text = words(done.stdout + done.stderr)
+    assert sentence in text and "let sudo ask this user for no password" in text
 
 
 def interpreter(bench: Bench, name: str, line: str) -> str:

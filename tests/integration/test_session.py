@@ -129,6 +129,14 @@ def test_a_missing_tool_is_a_problem_of_the_run(pair: Pair) -> None:
     assert_nothing_left(pair)
 
 
+def test_a_server_that_does_not_start_says_what_it_complained_of(pair: Pair) -> None:
+    runs = sockperf_runs(pair)
+    runs["server"][0]["argv"] = ["sockperf", "server", "-i", "fd00:77:::1"]
+    problem = pair.session(runs)["server"]["ends"]["run0"]["problem"]
+    assert problem["reason"] == "server_died" and "Invalid address: fd00:77:::1" in problem["detail"], problem
+    assert_nothing_left(pair)
+
+
 def test_an_end_without_its_peer_gives_up_and_says_so(pair: Pair) -> None:
     for role in ("server", "client"):
         result = finish(pair.start_end(role, iperf3_runs(pair)[role], rendezvous_seconds=1))

@@ -100,6 +100,27 @@ def test_headlines_come_from_untraced_runs_and_call_rates_from_traced_ones(
         assert row["verdict"] == "too few" and row["ci_low"] == ""
 
 
+@pytest.mark.parametrize(
+    ("server", "shown", "tried"), [("failed before it was traced", "true", "1"), ("could not trace", "false", "2")]
+)
+def test_a_traced_run_that_failed_is_no_untraced_one(
+    tmp_path: Path, records: list[dict[str, Any]], server: str, shown: str, tried: str
+) -> None:
+    [untraced] = [record for record in records if not record["run"]["traced"]]
+    traced = copy.deepcopy(untraced)
+    traced["run"]["traced"] = True
+    for side in ("server", "client"):
+        traced[side]["problem"] = {"reason": "port_taken", "detail": "x"}
+        traced[side]["trace_unavailable"] = server if server == "could not trace" else None
+    store_plan(tmp_path, sweep_of([untraced, traced]))
+    for record in (untraced, traced):
+        write_record(tmp_path, record)
+    write_tables(tmp_path)
+    assert [row["traced"] for row in read_csv(tmp_path / "runs.csv")] == ["false", shown]
+    [row] = [row for row in read_csv(tmp_path / "summary.csv") if row["metric"] == "throughput_received"]
+    assert (row["n_valid"], row["n_tried"]) == ("1", tried)
+
+
 def test_nothing_is_overwritten_and_the_latest_attempt_counts(tmp_path: Path, records: list[dict[str, Any]]) -> None:
     sweep_of(records)
     failed = records[0] | {"server": None, "client": None, "error": {"reason": "unreachable", "detail": "no route"}}
