@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bench import words
 from stand_ins import StandInLab
 from vm_labs import changes
 
@@ -32,3 +33,27 @@ def test_each_playbook_changes_nothing_the_second_time(lab: StandInLab) -> None:
     assert not lab.left()
     assert changes(lab.play("destroy")) == 0
     assert changes(lab.play("destroy", "--check")) == 0
+
+
+def test_a_hypervisor_may_carry_no_guest(lab: StandInLab) -> None:
+    lab.place(hv1={}, hv2={})
+    lab.set(vm_lab_pairs=2)
+    assert changes(lab.play("provision", *lab.reachable()), "hv2") > 0
+    assert len(lab.emulators()) == 4
+    lab.set(vm_lab_pairs=1)
+    assert changes(lab.play("provision", *lab.reachable()), "hv2") > 0
+    assert len(lab.emulators()) == 2 and not (lab.directory / "hv2/labs").exists()
+    assert changes(lab.play("provision", *lab.reachable()), "hv2") == 0
+
+
+def test_a_lab_is_made_on_every_hypervisor_or_on_none(lab: StandInLab) -> None:
+    lab.place(hv1={}, hv2={"vm_lab_pin": ["4095"]})
+    lab.set(vm_lab_pairs=2)
+    refused = lab.play("provision", *lab.reachable())
+    assert "hv2: vm_lab_pin names CPU 4095" in words(refused.stdout) and "changed: [" not in refused.stdout
+    lab.place(hv1={}, hv2={})
+    (lab.programs / "broken").touch()
+    done = lab.play("provision", *lab.reachable())
+    said = words(done.stdout)
+    assert "did not start: no guest today" in said and "another hypervisor of the lab failed" in said, said
+    assert not lab.left()

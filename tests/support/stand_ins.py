@@ -6,6 +6,7 @@ The networks are real, in a namespace of the lab's own. A guest is reached as th
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,17 @@ class StandInLab(VmLab):
         """Write the hypervisors, each with variables of its own."""
         hosts = {name: REACHED | {"vm_lab_dir": str(self.directory / name)} | more for name, more in hypervisors.items()}
         self.write("hosts.yml", {"hypervisors": {"hosts": hosts}})
+
+    def play(self, playbook: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        # All hypervisors are one machine: each has its network under a name of its own.
+        network = f"_vm_lab_network_name=pairbench-{self.name}-{{{{ inventory_hostname }}}}"
+        return super().play(playbook, "-e", network, *arguments)
+
+    def left(self) -> list[str]:
+        """What there is of the lab."""
+        networks = Path("/run/netns").glob(f"pairbench-{self.name}-*")
+        folders = self.directory.glob("*/labs")
+        return [*map(str, networks), *map(str, folders), *super().left()]
 
     def reachable(self) -> list[str]:
         """Arguments with which guests are taken for up."""
