@@ -57,3 +57,10 @@ def test_a_lab_is_made_on_every_hypervisor_or_on_none(lab: StandInLab) -> None:
     said = words(done.stdout)
     assert "did not start: no guest today" in said and "another hypervisor of the lab failed" in said, said
     assert not lab.left()
+
+
+def test_a_network_that_cannot_be_made_leaves_nothing(lab: StandInLab) -> None:
+    arguments = f"backend=qemu name=pairbench-{lab.name}-no bridge=br0 address=10.10.1.300/24"
+    done = lab.run("ansible", "localhost", "-m", "pairbench.lab.vm_network", "-a", arguments)
+    assert done.returncode != 0 and "addr add" in done.stdout, done.stdout + done.stderr
+    assert not lab.left()
