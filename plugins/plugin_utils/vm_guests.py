@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 _NAMESPACE = uuid.UUID("5a0a3f9c-4a2e-5ddc-8f5a-1d6b0a2f9c11")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 PLACEMENTS = ("together", "spread")
 
 
@@ -58,10 +60,17 @@ class GuestPlan:
 def lab_guests(settings: LabSettings) -> tuple[GuestPlan, ...]:
     """The guests ``vm1``, ``vm2`` … of a lab, two a pair; raises LabError when the settings cannot be met."""
     network = _network(settings)
+    if not _NAME.fullmatch(settings.name):
+        raise LabError(
+            f"vm_lab_name is {settings.name!r}: use letters, digits, '_', '.' and '-', and begin with a letter or a digit"
+        )
     if settings.pairs < 1:
         raise LabError(f"vm_lab_pairs is {settings.pairs}: a lab has at least one pair")
     if not settings.hypervisors:
-        raise LabError("the lab has no hypervisor: put at least one host into the group hypervisors")
+        raise LabError(
+            "the lab has no hypervisor: put at least one host into the group hypervisors, in a file that comes before this "
+            "one in the alphabet"
+        )
     if settings.placement not in PLACEMENTS:
         raise LabError(f"vm_lab_placement is {settings.placement!r}: choose one of {', '.join(PLACEMENTS)}")
     count = 2 * settings.pairs

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bench import words
@@ -64,3 +67,32 @@ def test_a_network_that_cannot_be_made_leaves_nothing(lab: StandInLab) -> None:
     done = lab.run("ansible", "localhost", "-m", "pairbench.lab.vm_network", "-a", arguments)
     assert done.returncode != 0 and "addr add" in done.stdout, done.stdout + done.stderr
     assert not lab.left()
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"vm_lab_network": "bridge", "vm_lab_bridge": "nosuch"}, "there is no bridge nosuch on the hypervisor"),
+        ({"vm_lab_backend": "auto", "vm_lab_cpu": "max"}, "Set vm_lab_backend to qemu"),
+        ({"vm_lab_image_checksum": "0123456789abcdef0123456789abcdef"}, "vm_lab_image_checksum must say"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_before_anything_is_changed(
+    lab: StandInLab, variables: dict[str, Any], said: str
+) -> None:
+    (lab.programs / "virsh").write_text("#!/bin/sh\n", encoding="ascii")  # a libvirt that answers
+    (lab.programs / "virsh").chmod(0o755)
+    lab.set(**variables)
+    done = lab.play("provision", *lab.reachable())
+    assert done.returncode != 0 and said in words(done.stdout), done.stdout + done.stderr
+    assert "changed: [" not in done.stdout and not lab.left()
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b"])
+def test_a_lab_without_a_name_of_its_own_is_not_removed(lab: StandInLab, name: str) -> None:
+    other = lab.directory / "localhost/labs/other/vm1"
+    other.mkdir(parents=True)
+    done = lab.play("destroy", "-e", json.dumps({"vm_lab_name": name, "vm_lab_access": str(lab.access)}))
+    assert done.returncode != 0 and "begin with a letter or a digit" in words(done.stdout), done.stdout
+    assert other.exists()
+    shutil.rmtree(lab.directory / "localhost")

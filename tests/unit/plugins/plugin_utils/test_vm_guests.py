@@ -68,6 +68,9 @@ def test_labs_of_other_names_share_no_hardware_address() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"name": ""}, "vm_lab_name is ''"),
+        ({"name": "../images"}, "vm_lab_name"),
+        ({"name": "a,b"}, "vm_lab_name"),
         ({"pairs": 0}, "vm_lab_pairs is 0"),
         ({"hypervisors": ()}, "group hypervisors"),
         ({"placement": "apart"}, "vm_lab_placement"),
