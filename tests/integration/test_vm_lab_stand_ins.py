@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ def lab(tmp_path: Path) -> Iterator[StandInLab]:
 
 
 def test_each_playbook_changes_nothing_the_second_time(lab: StandInLab) -> None:
-    assert changes(lab.play("provision", *lab.reachable())) > 0
+    made = lab.play("provision", *lab.reachable())
+    assert changes(made) > 0 and "their figures are only functional" in words(made.stdout), made.stdout
     pids = lab.emulators()
     assert changes(lab.play("provision", *lab.reachable())) == 0
     assert lab.emulators() == pids and len(pids) == 2
@@ -36,6 +38,31 @@ def test_each_playbook_changes_nothing_the_second_time(lab: StandInLab) -> None:
     assert not lab.left()
     assert changes(lab.play("destroy")) == 0
     assert changes(lab.play("destroy", "--check")) == 0
+
+
+# The program that builds images, at whose start the controller dies.
+CONTROLLER_DIES = """#!/usr/bin/python3
+import os, signal
+pid = os.getpid()
+while pid > 1:
+    with open(f"/proc/{pid}/cmdline", "rb") as handle:
+        if b"/ansible-playbook\\0" in handle.read():
+            found = pid
+    with open(f"/proc/{pid}/stat") as handle:
+        pid = int(handle.read().rpartition(")")[2].split()[1])
+os.kill(found, signal.SIGKILL)
+"""
+
+
+def test_what_an_interrupted_build_left_goes_with_the_lab(lab: StandInLab) -> None:
+    builder = lab.programs / "mmdebstrap"
+    builder.write_text(CONTROLLER_DIES, encoding="ascii")
+    builder.chmod(0o755)
+    lab.set(vm_lab_image="")
+    assert lab.play("provision").returncode == -signal.SIGKILL
+    assert list((lab.directory / "localhost").rglob("skeleton"))
+    assert changes(lab.play("destroy")) > 0
+    assert not lab.left() and not list((lab.directory / "localhost/images").iterdir())
 
 
 def test_a_hypervisor_may_carry_no_guest(lab: StandInLab) -> None:
