@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
+import shlex
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -107,9 +108,9 @@ def guest_variables(
         "GlobalKnownHostsFile": "/dev/null",
         "IdentitiesOnly": "yes",
     }
-    words = [f"-o {name}={value}" for name, value in options.items()]
     if proxy_command:
-        words.append(f"-o 'ProxyCommand={proxy_command}'")
+        options["ProxyCommand"] = proxy_command
+    words = [f"-o {shlex.quote(f'{name}={value}')}" for name, value in options.items()]
     found: dict[str, Any] = {
         "ansible_connection": "ssh",
         "ansible_host": "127.0.0.1",
@@ -152,7 +153,8 @@ def ssh_proxy_command(variables: Mapping[str, Any], name: str) -> str:
         if variables.get(variable):
             words += [option, str(variables[variable])]
     if variables.get("ansible_ssh_common_args"):
-        words.append(str(variables["ansible_ssh_common_args"]))
+        # What they say of their own host and port is not about the guest's.
+        words.append(str(variables["ansible_ssh_common_args"]).replace("%", "%%"))
     return " ".join([*words, str(variables.get("ansible_host", name))])
 
 
