@@ -12,6 +12,7 @@ import struct
 import subprocess
 
 from ansible_collections.pairbench.lab.plugins.module_utils import _vm_libvirt
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_probe import DEVICE as KVM_DEVICE
 
 QEMU_NAMES = ("qemu-system-x86_64", "/usr/libexec/qemu-kvm", "kvm")
 INTERFACES = "/sys/class/net"
@@ -38,6 +39,7 @@ def host_facts():
         "vhost": vhost,
         "vhost_reason": vhost_reason,
         "bridges": bridges(),
+        "kvm_device": os.path.exists(KVM_DEVICE),
         "tun": os.path.exists("/dev/net/tun"),
         "apt_settings": apt_settings(_output("apt-config", "dump", "Acquire"), proxy_variables(os.environ)),
         "apt_repositories": apt_repositories(_output("apt-get", "indextargets", "--format", APT_FORMAT)),
