@@ -89,6 +89,21 @@ def test_a_lab_is_made_on_every_hypervisor_or_on_none(lab: StandInLab) -> None:
     assert not lab.left()
 
 
+NOTHING_REMOVED = """#!/bin/sh
+[ "$1 $2" = "netns delete" ] && { echo "it is busy" >&2; exit 1; }
+PATH=/usr/sbin:/usr/bin:/sbin:/bin exec ip "$@"
+"""
+
+
+def test_what_failed_is_told_also_when_it_cannot_be_removed(lab: StandInLab) -> None:
+    (lab.programs / "broken").touch()
+    (lab.programs / "ip").write_text(NOTHING_REMOVED, encoding="ascii")
+    (lab.programs / "ip").chmod(0o755)
+    said = words(lab.play("provision", *lab.reachable()).stdout)
+    assert "no guest today" in said and "Run destroy.yml" in said and "it is busy" in said, said
+    (lab.programs / "ip").unlink()
+
+
 def test_a_network_that_cannot_be_made_leaves_nothing(lab: StandInLab) -> None:
     arguments = f"backend=qemu name=pairbench-{lab.name}-no bridge=br0 address=10.10.1.300/24"
     done = lab.run("ansible", "localhost", "-m", "pairbench.lab.vm_network", "-a", arguments)
