@@ -12,8 +12,10 @@ import struct
 import subprocess
 
 from ansible_collections.pairbench.lab.plugins.module_utils import _vm_libvirt
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_probe import DEVICE as KVM_DEVICE
 
 QEMU_NAMES = ("qemu-system-x86_64", "/usr/libexec/qemu-kvm", "kvm")
+INTERFACES = "/sys/class/net"
 VHOST_GET_FEATURES = 0x8008AF00
 # Settings of apt that say how a package server is reached; the rest of Acquire is about what is fetched.
 APT_SETTING = re.compile(
@@ -36,10 +38,17 @@ def host_facts():
         "libvirt_reason": libvirt_reason,
         "vhost": vhost,
         "vhost_reason": vhost_reason,
+        "bridges": bridges(),
+        "kvm_device": os.path.exists(KVM_DEVICE),
         "tun": os.path.exists("/dev/net/tun"),
         "apt_settings": apt_settings(_output("apt-config", "dump", "Acquire"), proxy_variables(os.environ)),
         "apt_repositories": apt_repositories(_output("apt-get", "indextargets", "--format", APT_FORMAT)),
     }
+
+
+def bridges():
+    """Names of the bridges of the hypervisor."""
+    return sorted(name for name in os.listdir(INTERFACES) if os.path.isdir(os.path.join(INTERFACES, name, "bridge")))
 
 
 def vhost_usable():

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import tempfile
 
+# Without it there is no KVM; with it there may be.
+DEVICE = "/dev/kvm"
 # What a kernel without a root disk says last. That it got this far proves that the guest's CPU works.
 PROOF = "Unable to mount root"
 LIMIT_SECONDS = 20
@@ -38,6 +40,8 @@ def verdict(returncode, serial, errors):
 
 def probe(qemu, kernel):
     """Start a guest and see how far it gets: (accel, reason). Takes at most LIMIT_SECONDS."""
+    if not os.path.exists(DEVICE):
+        return "tcg", "there is no %s on the hypervisor" % DEVICE
     folder = tempfile.mkdtemp(prefix="pairbench-probe-")
     try:
         serial_log = os.path.join(folder, "serial.log")

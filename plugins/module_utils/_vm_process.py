@@ -117,11 +117,27 @@ def start(qemu, guest, files):
         close_all(descriptors)
     if done.returncode != 0:
         raise GuestError("the emulator of %s did not start: %s" % (guest["domain"], done.stdout.strip()))
+    if guest["vhost"] and guest["cpus"]:
+        pin_vhost(running_pid(files["pid_file"], guest["uuid"]), guest["cpus"])
 
 
 def pinned(cpus):
     """What a child does before it becomes the emulator: keep to some CPUs; None where all are allowed."""
     return (lambda: os.sched_setaffinity(0, cpus)) if cpus else None
+
+
+def pin_vhost(pid, cpus):
+    """Have the threads that move a guest's packets keep to its CPUs too.
+
+    Since Linux 6.4 they are threads of the emulator, before that they are the kernel's own and run anywhere.
+    """
+    for found in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/comm" % found) as name:
+                if name.read().strip() == "vhost-%d" % pid:
+                    os.sched_setaffinity(int(found), cpus)
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # it has ended meanwhile
 
 
 def running_pid(pid_file, uuid):

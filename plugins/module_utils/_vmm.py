@@ -89,7 +89,10 @@ def _by_rule(rule, nobody=None):
         raise VmmNotFound(nobody or "the command line of no process has %r in it" % rule)
     if len(found) > 1:
         shown = "; ".join("%d: %s" % (pid, command_line(pid)[:80]) for pid in sorted(found)[:4])
-        raise VmmNotFound("%r fits %d processes, it must fit one (%s)" % (rule, len(found), shown))
+        raise VmmNotFound(
+            "%r fits %d processes, it must fit one (%s): begin it with ^ and the program, so that it does not fit what "
+            "started the program" % (rule, len(found), shown)
+        )
     return found[0]
 
 

@@ -28,7 +28,8 @@ RETURN = r"""
 facts:
   description: >-
     architecture, cpus, qemu (path or empty), libvirt and vhost (whether usable) with libvirt_reason and vhost_reason,
-    tun, sources (lines of sources.list), apt_settings and guest_apt_settings (lines of apt.conf),
+    bridges (names), kvm_device, tun, sources (lines of sources.list), apt_settings and guest_apt_settings (lines of
+    apt.conf),
     pin (lists of CPUs) and pin_complaint, missing (programs).
   type: dict
   returned: always

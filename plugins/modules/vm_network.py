@@ -11,6 +11,7 @@ description:
   - Runs on the hypervisor. For plain QEMU it is a bridge in a network namespace of its own, so that nothing of the
     hypervisor's own network is touched; for libvirt it is an isolated network of libvirt.
   - The hypervisor has an address on it, so that a helper process can meet the guests.
+  - A network that cannot be made leaves nothing behind.
 options:
   state: {description: Whether the network is there., type: str, choices: [present, absent], default: present}
   backend: {description: What runs the guests., type: str, choices: [qemu, libvirt], required: true}
@@ -41,6 +42,7 @@ commands:
 import ipaddress
 import json
 import os
+from xml.etree import ElementTree
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pairbench.lab.plugins.module_utils import _vm_libvirt
@@ -58,7 +60,7 @@ class NamespaceNetwork:
     def present(self):
         """Make what is missing."""
         name, bridge, address = (self._params[key] for key in ("name", "bridge", "address"))
-        if not self._exists():
+        if not self.exists():
             self._do("ip", "netns", "add", name)
         links = self._links()
         if "UP" not in links.get("lo", {}).get("flags", ()):
@@ -73,14 +75,15 @@ class NamespaceNetwork:
 
     def absent(self):
         """Remove the namespace, and with it everything inside."""
-        if self._exists():
+        if self.exists():
             self._do("ip", "netns", "delete", self._params["name"])
 
-    def _exists(self):
+    def exists(self):
+        """Whether there is a namespace of this name."""
         return os.path.exists(os.path.join(NETNS_DIRECTORY, self._params["name"]))
 
     def _links(self):
-        if not self._exists():
+        if not self.exists():
             return {}
         _code, out, _err = self._module.run_command(["ip", "-n", self._params["name"], "-json", "addr", "show"])
         return {link["ifname"]: link for link in json.loads(out or "[]")}
@@ -109,6 +112,9 @@ class LibvirtNetwork:
     def present(self):
         """Define and start it."""
         defined, active = _vm_libvirt.network_state(self._params["name"])
+        if defined and not self._has_address():
+            self.absent()
+            defined = active = False
         if not self._module.check_mode:
             os.makedirs(LIBVIRT_NOTES, mode=0o755, exist_ok=True)
         if not defined:
@@ -117,6 +123,15 @@ class LibvirtNetwork:
             }))
         if not active:
             self._do("net-start", self._params["name"])
+
+    def exists(self):
+        """Whether libvirt knows a network of this name."""
+        return _vm_libvirt.network_state(self._params["name"])[0]
+
+    def _has_address(self):
+        found = ElementTree.fromstring(_vm_libvirt.must("net-dumpxml", self._params["name"])).find("ip")
+        have = None if found is None else "%s/%s" % (found.get("address"), found.get("prefix"))
+        return have == self._params["address"]
 
     def absent(self):
         """Stop and forget it."""
@@ -130,6 +145,17 @@ class LibvirtNetwork:
         self.commands.append("virsh " + " ".join(words))
         if not self._module.check_mode:
             _vm_libvirt.must(*words, **options)
+
+
+def make_whole(network):
+    """Have the network; where it was not there and cannot be made, nothing is left of it. Raises GuestError."""
+    there = network.exists()
+    try:
+        network.present()
+    except GuestError:
+        if not there:
+            network.absent()
+        raise
 
 
 def network_xml(name, bridge, address):
@@ -155,7 +181,10 @@ def main():
     )
     network = (LibvirtNetwork if module.params["backend"] == "libvirt" else NamespaceNetwork)(module)
     try:
-        getattr(network, module.params["state"])()
+        if module.params["state"] == "present":
+            make_whole(network)
+        else:
+            network.absent()
     except GuestError as error:
         module.fail_json(msg=str(error), commands=network.commands)
     module.exit_json(changed=bool(network.commands), commands=network.commands)

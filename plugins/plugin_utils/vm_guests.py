@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
+import shlex
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 _NAMESPACE = uuid.UUID("5a0a3f9c-4a2e-5ddc-8f5a-1d6b0a2f9c11")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 PLACEMENTS = ("together", "spread")
 
 
@@ -58,10 +61,17 @@ class GuestPlan:
 def lab_guests(settings: LabSettings) -> tuple[GuestPlan, ...]:
     """The guests ``vm1``, ``vm2`` … of a lab, two a pair; raises LabError when the settings cannot be met."""
     network = _network(settings)
+    if not _NAME.fullmatch(settings.name):
+        raise LabError(
+            f"vm_lab_name is {settings.name!r}: use letters, digits, '_', '.' and '-', and begin with a letter or a digit"
+        )
     if settings.pairs < 1:
         raise LabError(f"vm_lab_pairs is {settings.pairs}: a lab has at least one pair")
     if not settings.hypervisors:
-        raise LabError("the lab has no hypervisor: put at least one host into the group hypervisors")
+        raise LabError(
+            "the lab has no hypervisor: put at least one host into the group hypervisors, in a file that comes before this "
+            "one in the alphabet"
+        )
     if settings.placement not in PLACEMENTS:
         raise LabError(f"vm_lab_placement is {settings.placement!r}: choose one of {', '.join(PLACEMENTS)}")
     count = 2 * settings.pairs
@@ -98,9 +108,9 @@ def guest_variables(
         "GlobalKnownHostsFile": "/dev/null",
         "IdentitiesOnly": "yes",
     }
-    words = [f"-o {name}={value}" for name, value in options.items()]
     if proxy_command:
-        words.append(f"-o 'ProxyCommand={proxy_command}'")
+        options["ProxyCommand"] = proxy_command
+    words = [f"-o {shlex.quote(f'{name}={value}')}" for name, value in options.items()]
     found: dict[str, Any] = {
         "ansible_connection": "ssh",
         "ansible_host": "127.0.0.1",
@@ -143,7 +153,8 @@ def ssh_proxy_command(variables: Mapping[str, Any], name: str) -> str:
         if variables.get(variable):
             words += [option, str(variables[variable])]
     if variables.get("ansible_ssh_common_args"):
-        words.append(str(variables["ansible_ssh_common_args"]))
+        # What they say of their own host and port is not about the guest's.
+        words.append(str(variables["ansible_ssh_common_args"]).replace("%", "%%"))
     return " ".join([*words, str(variables.get("ansible_host", name))])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.module_utils import _vmm
+from ansible_collections.pairbench.lab.plugins.module_utils._children import all_pids
 from counts import by_thread_name
 from namespaces import Pair, finish, wait_until
 
@@ -182,6 +184,23 @@ def test_the_process_of_other_monitors_is_found_by_a_rule(command: list[str], ru
         for process in processes:
             process.kill()
             process.wait()
+
+
+def test_a_rule_tells_a_monitor_from_what_started_it(tmp_path: Path) -> None:
+    monitor = tmp_path / "firecracker"
+    shutil.copy("/bin/sleep", monitor)
+    # As sudo does, the shell stays, with the whole command in its own command line.
+    started = subprocess.Popen(["sh", "-c", f"{monitor} 61; true"])
+    try:
+        wait_until(lambda: len([pid for pid in all_pids() if str(monitor) in _vmm.command_line(pid)]) == 2)
+        with pytest.raises(_vmm.VmmNotFound, match=r"begin it with \^ and the program"):
+            _vmm.find({"match": "firecracker 61"})
+        found = _vmm.find({"match": r"^\S*firecracker 61"})
+        assert found["comm"] == "firecracker" and found["pid"] != started.pid
+    finally:
+        for pid in [pid for pid in all_pids() if str(monitor) in _vmm.command_line(pid)]:
+            os.kill(pid, signal.SIGKILL)
+        started.wait()
 
 
 def test_the_process_of_a_guest_is_found_or_the_mend_is_named(guest: Guest, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.pairbench.lab.plugins.module_utils import _vm_probe
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_host import (
     apt_repositories,
     apt_settings,
@@ -108,3 +109,8 @@ def test_only_a_guest_that_looked_for_its_disk_proves_kvm(
 ) -> None:
     found, reason = verdict(returncode, serial, errors)
     assert found == accel and said in reason
+
+
+def test_without_its_device_kvm_is_not_tried_and_no_kernel_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_vm_probe, "DEVICE", "/nowhere/kvm")
+    assert _vm_probe.probe("/nowhere/qemu", "") == ("tcg", "there is no /nowhere/kvm on the hypervisor")

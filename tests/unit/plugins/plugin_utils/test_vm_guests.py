@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import shlex
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.vm_guests import (
@@ -68,6 +69,9 @@ def test_labs_of_other_names_share_no_hardware_address() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"name": ""}, "vm_lab_name is ''"),
+        ({"name": "../images"}, "vm_lab_name"),
+        ({"name": "a,b"}, "vm_lab_name"),
         ({"pairs": 0}, "vm_lab_pairs is 0"),
         ({"hypervisors": ()}, "group hypervisors"),
         ({"placement": "apart"}, "vm_lab_placement"),
@@ -111,12 +115,18 @@ def test_the_emulator_is_named_once_it_is_known_what_it_is() -> None:
             {"ansible_host": "192.0.2.1", "ansible_port": 2222, "ansible_user": "lab", "ansible_ssh_private_key_file": "/k"},
             "ssh -W %h:%p -p 2222 -i /k -l lab 192.0.2.1",
         ),
+        (
+            {"ansible_ssh_common_args": "-o ProxyCommand='ssh -W %h:%p jump'"},
+            "ssh -W %h:%p -o ProxyCommand='ssh -W %%h:%%p jump' hv1",
+        ),
     ],
 )
 def test_ports_of_another_machine_are_reached_through_it(variables: dict[str, object], command: str) -> None:
     assert ssh_proxy_command(variables, "hv1") == command
-    words = guest_variables(lab_guests(ONE)[0], ONE, "/keys", {}, command)["ansible_ssh_common_args"]
-    assert ("ProxyCommand" in words) == bool(command)
+    words = shlex.split(guest_variables(lab_guests(ONE)[0], ONE, "/my keys", {}, command)["ansible_ssh_common_args"])
+    assert [word for word in words if word.startswith("ProxyCommand")] == ([f"ProxyCommand={command}"] if command else [])
+    # ssh itself splits the names of files at spaces.
+    assert 'UserKnownHostsFile="/my keys/known_hosts"' in words
 
 
 @pytest.mark.parametrize(
