@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from bench import words
 from stand_ins import StandInLab
-from vm_labs import changes
+from vm_labs import changes, text
 
 
 @pytest.fixture
@@ -70,9 +70,10 @@ def test_a_hypervisor_may_carry_no_guest(lab: StandInLab) -> None:
     lab.set(vm_lab_pairs=2)
     assert changes(lab.play("provision", *lab.reachable()), "hv2") > 0
     assert len(lab.emulators()) == 4
-    lab.set(vm_lab_pairs=1)
+    lab.set(vm_lab_pairs=1, vm_lab_vcpus=2)
     assert changes(lab.play("provision", *lab.reachable()), "hv2") > 0
     assert len(lab.emulators()) == 2 and not (lab.directory / "hv2/labs").exists()
+    assert text(lab.inventory()["_meta"]["hostvars"]["vm1"]["pairbench_configuration"]) == "qemu-tcg-2cpu"
     assert changes(lab.play("provision", *lab.reachable()), "hv2") == 0
 
 
