@@ -113,8 +113,8 @@ def test_what_failed_is_told_also_when_it_cannot_be_removed(lab: StandInLab) -> 
     (lab.programs / "ip").write_text(NOTHING_REMOVED, encoding="ascii")
     (lab.programs / "ip").chmod(0o755)
     said = words(lab.play("provision", *lab.reachable()).stdout)
-    assert "no guest today" in said and "Run destroy.yml" in said and "it is busy" in said, said
     (lab.programs / "ip").unlink()
+    assert "no guest today" in said and "Run destroy.yml" in said and "it is busy" in said, said
 
 
 def test_a_network_that_cannot_be_made_leaves_nothing(lab: StandInLab) -> None:
