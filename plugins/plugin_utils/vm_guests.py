@@ -16,6 +16,8 @@ from typing import Any
 
 _NAMESPACE = uuid.UUID("5a0a3f9c-4a2e-5ddc-8f5a-1d6b0a2f9c11")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+USUAL = {"queues": 1, "vcpus": 1, "memory_mib": 1024}
+"""What guests have by default, which the name of a configuration leaves out."""
 PLACEMENTS = ("together", "spread")
 
 
@@ -132,16 +134,27 @@ def guest_variables(
 
 
 def configuration(records: Sequence[Mapping[str, Any]]) -> str:
-    """What the lab is an instance of, for reports: ``qemu-tcg``, ``kvm``, ``kvm-vhost-4q`` …; empty before it is made."""
-    names = []
-    for record in records:
-        parts = ["qemu-tcg" if record.get("accel") == "tcg" else "kvm"]
-        if record.get("accel") != "tcg" and record.get("vhost"):
-            parts.append("vhost")
-        if int(record.get("queues", 1)) > 1:
-            parts.append(f"{record['queues']}q")
-        names.append("-".join(parts))
-    return "+".join(sorted(set(names)))
+    """What the lab is an instance of, for reports; empty before it is made.
+
+    ``qemu-tcg``, ``kvm``, ``kvm-vhost-4q-4cpu-2048mib-pin0-1_2-3-bridge`` …: every variant has a name of its own, so that
+    figures of two of them are never taken for each other's. What is as by default is not named.
+    """
+    return "+".join(sorted({_variant(record) for record in records}))
+
+
+def _variant(record: Mapping[str, Any]) -> str:
+    queues, vcpus, memory = (int(record.get(name, usual)) for name, usual in USUAL.items())
+    pinned = "_".join(str(cpus).replace(" ", "").replace(",", ".") for cpus in record.get("pin") or ())
+    parts = {
+        "qemu-tcg" if record.get("accel") == "tcg" else "kvm": True,
+        "vhost": record.get("vhost"),
+        f"{queues}q": queues != USUAL["queues"],
+        f"{vcpus}cpu": vcpus != USUAL["vcpus"],
+        f"{memory}mib": memory != USUAL["memory_mib"],
+        f"pin{pinned}": pinned,
+        "bridge": record.get("network") == "bridge",
+    }
+    return "-".join(name for name, named in parts.items() if named)
 
 
 def ssh_proxy_command(variables: Mapping[str, Any], name: str) -> str:

@@ -67,7 +67,7 @@ def measure(lab: VmLab) -> None:
     assert len(runs) == 4 and len(late) < 4, measured.stdout + measured.stderr
     assert {run["status"] for run in runs if run not in late} == {"valid"}, measured.stdout + measured.stderr
     assert measured.returncode == 0 or late, measured.stdout + measured.stderr
-    assert {run["configuration"] for run in runs} <= {"qemu-tcg", "kvm", "kvm-vhost"}
+    assert {run["configuration"] for run in runs} <= {"qemu-tcg", "qemu-tcg-vhost", "kvm", "kvm-vhost"}
     counted = {(row["run_id"], row["side"]) for row in lab.table("syscalls") if row["target"] == "vmm"}
     traced = {run["run_id"] for run in runs if run["traced"] == "true"} - {run["run_id"] for run in late}
     assert counted >= {(run, side) for run in traced for side in ("server", "client")}, measured.stdout

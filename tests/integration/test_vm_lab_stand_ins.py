@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -11,8 +12,11 @@ from typing import Any
 
 import pytest
 from bench import words
+from namespaces import run
 from stand_ins import StandInLab
-from vm_labs import changes
+from vm_labs import changes, text
+
+pytestmark = pytest.mark.skipif(not Path("/dev/net/tun").exists(), reason="guests' interfaces need /dev/net/tun")
 
 
 @pytest.fixture
@@ -29,14 +33,22 @@ def lab(tmp_path: Path) -> Iterator[StandInLab]:
 
 
 def test_each_playbook_changes_nothing_the_second_time(lab: StandInLab) -> None:
+    cpus = sorted(os.sched_getaffinity(0))
+    lab.set(vm_lab_vcpus=2, vm_lab_queues=2, vm_lab_pin=[str(cpus[0]), str(cpus[-1])])
     made = lab.play("provision", *lab.reachable())
     assert changes(made) > 0 and "their figures are only functional" in words(made.stdout), made.stdout
     pids = lab.emulators()
+    # In turn, each on its own CPU; two queues to each tap.
+    assert {frozenset(os.sched_getaffinity(pid)) for pid in pids} == {frozenset({cpus[0]}), frozenset({cpus[-1]})}
+    network = f"pairbench-{lab.name}-localhost"
+    shown = run("ip", "-n", network, "-json", "-details", "link", "show", "master", "br0").stdout
+    assert [link["linkinfo"]["info_data"]["numqueues"] for link in json.loads(shown)] == [2, 2]
     assert changes(lab.play("provision", *lab.reachable())) == 0
     assert lab.emulators() == pids and len(pids) == 2
     assert changes(lab.play("destroy")) > 0
     assert not lab.left()
-    assert changes(lab.play("destroy")) == 0
+    again = lab.play("destroy")
+    assert changes(again) == 0 and "WARNING" not in again.stderr, again.stderr
     assert changes(lab.play("destroy", "--check")) == 0
 
 
@@ -70,9 +82,10 @@ def test_a_hypervisor_may_carry_no_guest(lab: StandInLab) -> None:
     lab.set(vm_lab_pairs=2)
     assert changes(lab.play("provision", *lab.reachable()), "hv2") > 0
     assert len(lab.emulators()) == 4
-    lab.set(vm_lab_pairs=1)
+    lab.set(vm_lab_pairs=1, vm_lab_vcpus=2)
     assert changes(lab.play("provision", *lab.reachable()), "hv2") > 0
     assert len(lab.emulators()) == 2 and not (lab.directory / "hv2/labs").exists()
+    assert text(lab.inventory()["_meta"]["hostvars"]["vm1"]["pairbench_configuration"]) == "qemu-tcg-2cpu"
     assert changes(lab.play("provision", *lab.reachable()), "hv2") == 0
 
 
@@ -100,8 +113,8 @@ def test_what_failed_is_told_also_when_it_cannot_be_removed(lab: StandInLab) -> 
     (lab.programs / "ip").write_text(NOTHING_REMOVED, encoding="ascii")
     (lab.programs / "ip").chmod(0o755)
     said = words(lab.play("provision", *lab.reachable()).stdout)
-    assert "no guest today" in said and "Run destroy.yml" in said and "it is busy" in said, said
     (lab.programs / "ip").unlink()
+    assert "no guest today" in said and "Run destroy.yml" in said and "it is busy" in said, said
 
 
 def test_a_network_that_cannot_be_made_leaves_nothing(lab: StandInLab) -> None:

@@ -43,6 +43,11 @@ def test_several_queues_have_a_tap_and_two_vectors_each() -> None:
     assert any(word.endswith("mq=on,vectors=8") for word in words)
 
 
+def test_cpus_and_memory_are_those_asked_for() -> None:
+    words = line(vcpus=4, memory_mib=2048)
+    assert (after(words, "-smp"), after(words, "-m")) == (["4"], ["2048"])
+
+
 def test_an_image_with_its_own_boot_loader_gets_no_kernel() -> None:
     assert not {"-kernel", "-initrd", "-append"} & set(line(kernel=""))
     assert "-initrd" not in line(initrd="")

@@ -136,6 +136,10 @@ def test_ports_of_another_machine_are_reached_through_it(variables: dict[str, ob
         ([{"accel": "tcg", "vhost": False, "queues": 1}], "qemu-tcg"),
         ([{"accel": "kvm", "vhost": False, "queues": 1}] * 2, "kvm"),
         ([{"accel": "kvm", "vhost": True, "queues": 4}], "kvm-vhost-4q"),
+        ([{"accel": "kvm", "vcpus": 1, "memory_mib": 1024, "pin": [], "network": "isolated"}], "kvm"),
+        ([{"accel": "kvm", "vcpus": 4, "memory_mib": 2048}], "kvm-4cpu-2048mib"),
+        ([{"accel": "kvm", "pin": ["0-1", "2, 4"], "network": "bridge"}], "kvm-pin0-1_2.4-bridge"),
+        ([{"accel": "tcg", "vhost": True, "vcpus": 2}], "qemu-tcg-vhost-2cpu"),
         ([{"accel": "kvm", "vhost": True}, {"accel": "tcg"}], "kvm-vhost+qemu-tcg"),
     ],
 )
