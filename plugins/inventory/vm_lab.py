@@ -89,9 +89,8 @@ class InventoryModule(BaseInventoryPlugin):
             raise AnsibleParserError(f"{path}: {error}") from error
         self._add(guests, settings, hypervisors, access, path)
         everywhere = {f"vm_lab_{name}": options[name] for name in OPTIONS} | {"vm_lab_access": str(access)}
-        if options["network"] == "isolated" and len(hypervisors) > 1:
-            # An isolated network ends at its hypervisor, so that only the guests of a pair are sure to meet.
-            everywhere["pairbench_pairs"] = lab_pairs(guests)
+        # What is asked for are pairs; an isolated network ends at its hypervisor, so that others might not even meet.
+        everywhere["pairbench_pairs"] = lab_pairs(guests)
         for host in hypervisors:
             if options["network"] == "isolated" and _record(access, host.name).get("backend") == "qemu":
                 # From there the hypervisor reaches the guests' data addresses, to count the processes that carry them.

@@ -32,6 +32,7 @@ def lab(tmp_path: Path) -> Iterator[StandInLab]:
         assert not planned.left()
 
 
+@pytest.mark.slow
 def test_each_playbook_changes_nothing_the_second_time(lab: StandInLab) -> None:
     cpus = sorted(os.sched_getaffinity(0))
     lab.set(vm_lab_vcpus=2, vm_lab_queues=2, vm_lab_pin=[str(cpus[0]), str(cpus[-1])])
@@ -66,6 +67,7 @@ os.kill(found, signal.SIGKILL)
 """
 
 
+@pytest.mark.slow
 def test_what_an_interrupted_build_left_goes_with_the_lab(lab: StandInLab) -> None:
     builder = lab.programs / "mmdebstrap"
     builder.write_text(CONTROLLER_DIES, encoding="ascii")
@@ -77,6 +79,7 @@ def test_what_an_interrupted_build_left_goes_with_the_lab(lab: StandInLab) -> No
     assert not lab.left() and not list((lab.directory / "localhost/images").iterdir())
 
 
+@pytest.mark.slow
 def test_a_hypervisor_may_carry_no_guest(lab: StandInLab) -> None:
     lab.place(hv1={}, hv2={})
     lab.set(vm_lab_pairs=2)
@@ -89,6 +92,13 @@ def test_a_hypervisor_may_carry_no_guest(lab: StandInLab) -> None:
     assert changes(lab.play("provision", *lab.reachable()), "hv2") == 0
 
 
+def test_the_pairs_that_are_asked_for_are_the_ones_that_are_measured(lab: StandInLab) -> None:
+    lab.set(vm_lab_pairs=2)
+    variables = lab.inventory()["_meta"]["hostvars"]["vm1"]
+    assert [[text(name) for name in pair] for pair in variables["pairbench_pairs"]] == [["vm1", "vm2"], ["vm3", "vm4"]]
+
+
+@pytest.mark.slow
 def test_a_lab_is_made_on_every_hypervisor_or_on_none(lab: StandInLab) -> None:
     lab.place(hv1={}, hv2={"vm_lab_pin": ["4095"]})
     lab.set(vm_lab_pairs=2)
@@ -108,6 +118,7 @@ PATH=/usr/sbin:/usr/bin:/sbin:/bin exec ip "$@"
 """
 
 
+@pytest.mark.slow
 def test_what_failed_is_told_also_when_it_cannot_be_removed(lab: StandInLab) -> None:
     (lab.programs / "broken").touch()
     (lab.programs / "ip").write_text(NOTHING_REMOVED, encoding="ascii")
