@@ -71,6 +71,13 @@ def test_a_role_runs_its_own_benchmark(bench: Bench) -> None:
     }
 
 
+def test_hosts_stay_in_step_whatever_strategy_is_configured(bench: Bench) -> None:
+    done = bench.run("-e", '{"pairbench_benchmarks": ["iperf3"], "pairbench_trace": false}', ANSIBLE_STRATEGY="free",
+                     ANSIBLE_CALLBACKS_ENABLED="pairbench.lab.summary")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_each_planned_run_once(bench, 1)
+
+
 def test_time_mode_gives_time_per_call(bench: Bench) -> None:
     done = bench.run("-e", '{"bpftrace_mode": "time", "pairbench_benchmarks": ["sockperf"]}')
     assert done.returncode == 0, done.stdout + done.stderr
