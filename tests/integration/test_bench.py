@@ -304,6 +304,26 @@ def test_a_host_that_may_not_use_bpf_goes_on_untraced_and_says_so(bench: Bench) 
     assert "bpftrace_required is true" in words(required.stdout + required.stderr)
 
 
+def test_a_host_that_may_not_mount_tracefs_goes_on_untraced_and_says_so(bench: Bench) -> None:
+    hidden = interpreter(
+        bench, "python-without-tracefs",
+        "exec unshare -m sh -c 'umount -qR /sys/kernel/tracing /sys/kernel/debug; mount -t tmpfs none /sys/kernel/tracing; "
+        'exec setpriv --bounding-set=-sys_admin --inh-caps=-all "$@"\' sh',
+    )
+    for host in bench.hosts.values():
+        host["ansible_python_interpreter"] = hidden
+    done = bench.run("-e", '{"pairbench_benchmarks": ["iperf3"]}')
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = words(done.stdout + done.stderr)
+    assert "one: tracefs is not mounted" in text and "Its runs go on untraced" in text
+    assert {(row["traced"], row["status"]) for row in bench.table("runs")} == {("false", "valid")}
+
+    required = bench.run("-e", "bpftrace_required=true", "-e", "pairbench_sweep=b")
+    assert required.returncode == 2
+    text = words(required.stdout + required.stderr)
+    assert "one: the kernel's tracing files cannot be mounted" in text and "set bpftrace_required: false" in text
+
+
 def test_different_iperf3_versions_are_refused_under_udp(bench: Bench) -> None:
     other = bench.directory / "iperf3"
     other.write_text("#!/bin/sh\necho 'iperf 3.99 (cJSON 1.7.15)'\n")
