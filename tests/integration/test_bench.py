@@ -186,7 +186,7 @@ def test_an_invalid_run_is_a_record_and_fails_the_play(bench: Bench) -> None:
         (["-e", "iperf3_port=5200"], "iperf3_port and pairbench_control_port are both 5200"),
         (["-e", "pairbench_sweep=../x"], "pairbench_sweep is '../x'"),
         (["--limit", "one"], "fewer than two hosts"),
-        (["--forks", "1"], "use --forks 2"),
+        (["--forks", "1"], "a round has 1 pair whose 2 ends must run at the same time: use --forks 2"),
     ],
 )
 def test_bad_values_fail_before_anything_is_touched(bench: Bench, arguments: list[str], sentence: str) -> None:

@@ -193,3 +193,4 @@ def test_a_plan_reads_as_a_plan(records: list[dict[str, Any]]) -> None:
     plan = replace(sweep_of(records), blocks=4)
     text = render_plan(plan, what_remains(plan))
     assert f"{len(records)} of {len(records)} runs to do" in text and "one (10.0.0.1)" in text
+    assert "2 hosts, 4 blocks, " in text and "at most 1 pair at once" in text
