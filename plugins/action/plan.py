@@ -117,6 +117,7 @@ class ActionModule(ActionBase):
             "ready_seconds": bench["pairbench_ready_seconds"],
             "wait_seconds": bench["pairbench_wait_seconds"],
             "longest_run_seconds": longest,
+            "longest_session_seconds": plan.steps.longest_seconds,
             "lease_seconds": _lease_seconds(plan, longest),
             "spool": bench["pairbench_spool"],
             "tool_ports": dict(settings.ports),
@@ -256,6 +257,5 @@ def _require_forks(plan, forks, observing):
         others = f", and {counted(observing, 'hypervisor')}," if observing else ""
         raise PlanError(
             f"forks is {forks}, but a round has {counted(pairs, 'pair')} whose {2 * pairs} ends{others} must run at the "
-            "same time: "
-            f"use --forks {needed} (or forks = {needed} in ansible.cfg)"
+            f"same time: use --forks {needed} (or forks = {needed} in ansible.cfg)"
         )
