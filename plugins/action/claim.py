@@ -33,7 +33,8 @@ class ActionModule(ActionBase):
             "owner": plan["owner"] + live.identity,
             "lease_seconds": plan["lease_seconds"],
             "wait_seconds": plan["wait_seconds"],
-            "orphan_seconds": plan["longest_run_seconds"] + ORPHAN_SLACK_SECONDS,
+            # What such a session measures is collected afterwards, so the time is not lost.
+            "orphan_seconds": plan["longest_session_seconds"] + plan["longest_run_seconds"] + ORPHAN_SLACK_SECONDS,
             "spool": plan["spool"],
             "forget": sorted(live.recorded.get(host, ())),
         }

@@ -33,7 +33,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import
 from ansible_collections.pairbench.lab.plugins.plugin_utils.settings import settings_from
 from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import completed
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep_lock import SweepHeld, held_by
-from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import render_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import counted, render_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.vmm import guests_of
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -133,6 +133,7 @@ class ActionModule(ActionBase):
             "ready_seconds": bench["pairbench_ready_seconds"],
             "wait_seconds": bench["pairbench_wait_seconds"],
             "longest_run_seconds": longest,
+            "longest_session_seconds": plan.steps.longest_seconds,
             "lease_seconds": _lease_seconds(plan, longest),
             "spool": bench["pairbench_spool"],
             "tool_ports": dict(settings.ports),
@@ -266,8 +267,8 @@ def _require_forks(plan, forks, observing):
     pairs = widest_step(plan)
     needed = 2 * pairs + observing
     if forks < needed:
-        others = f", and {observing} hypervisors," if observing else ""
+        others = f", and {counted(observing, 'hypervisor')}," if observing else ""
         raise PlanError(
-            f"forks is {forks}, but a round has {pairs} pairs whose {2 * pairs} ends{others} must run at the same time: "
-            f"use --forks {needed} (or forks = {needed} in ansible.cfg)"
+            f"forks is {forks}, but a round has {counted(pairs, 'pair')} whose {2 * pairs} ends{others} must run at the "
+            f"same time: use --forks {needed} (or forks = {needed} in ansible.cfg)"
         )

@@ -55,6 +55,11 @@ def format_duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def counted(number: int, thing: str) -> str:
+    """A number with what it counts: ``1 pair``, ``2 pairs``."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def format_value(value: float | None, unit: str) -> str:
     """A figure with three significant digits and its unit; ``-`` when it was not measured."""
     if value is None:
@@ -85,8 +90,8 @@ def render_plan(plan: Plan, left: Remaining, *, everything: bool = False, drawn:
     lines = [
         "",
         f"Plan of sweep {plan.sweep} (configuration {plan.configuration}, seed {plan.seed}, mode {plan.mode})",
-        f"{len(plan.hosts)} hosts, {plan.blocks} blocks, {_rounds(plan)}, {_at_once(plan)}, "
-        f"{left.runs} of {run_count(plan)} runs to do in {len(left.indexes)} steps",
+        f"{len(plan.hosts)} hosts, {counted(plan.blocks, 'block')}, {_rounds(plan)}, {_at_once(plan)}, "
+        f"{left.runs} of {counted(run_count(plan), 'run')} to do in {counted(len(left.indexes), 'step')}",
         f"about {format_duration(left.seconds)}, installation not included",
     ]
     if drawn:
@@ -108,7 +113,7 @@ def _rounds(plan: Plan) -> str:
         count = len(plan.steps.rounds)
     else:
         count = len({(step.block, step.round) for step in plan.steps})
-    return f"{count} round{'s' if count != 1 else ''} a block and direction"
+    return f"{counted(count, 'round')} a block and direction"
 
 
 def _order_line(step: Step, everything: bool) -> str:
@@ -160,7 +165,7 @@ def _group(
 ) -> list[str]:
     benchmark, server, client, case, level = key
     valid = sum(item.judgement.status == "valid" for item in items)
-    at_once = "" if level is None else f", {level} pair{'s' if level != 1 else ''} at once"
+    at_once = "" if level is None else f", {counted(level, 'pair')} at once"
     pair = pair_label(server, client, hosts)
     lines = [f"{benchmark} {case}: {pair}{at_once} ({valid} of {len(items)} runs valid)"]
     rows = {

@@ -81,6 +81,13 @@ def test_the_roles_of_the_benchmarks_measure_alone_and_one_after_the_other(bench
     assert bench.table("summary", "throughput") and bench.table("syscalls", "latency")
 
 
+def test_hosts_stay_in_step_whatever_strategy_is_configured(bench: Bench) -> None:
+    done = bench.run("-e", '{"pairbench_benchmarks": ["iperf3"], "pairbench_trace": false}', ANSIBLE_STRATEGY="free",
+                     ANSIBLE_CALLBACKS_ENABLED="pairbench.lab.summary")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_each_planned_run_once(bench, 1)
+
+
 def test_time_mode_gives_time_per_call(bench: Bench) -> None:
     done = bench.measure("-e", '{"bpftrace_mode": "time", "pairbench_benchmarks": ["sockperf"]}')
     assert done.returncode == 0, done.stdout + done.stderr
@@ -187,7 +194,7 @@ def test_an_invalid_run_is_a_record_and_fails_the_play(bench: Bench) -> None:
         (["-e", "iperf3_port=5200"], "iperf3_port and pairbench_control_port are both 5200"),
         (["-e", "pairbench_sweep=../x"], "pairbench_sweep is '../x'"),
         (["--limit", "one"], "fewer than two hosts"),
-        (["--forks", "1"], "use --forks 2"),
+        (["--forks", "1"], "a round has 1 pair whose 2 ends must run at the same time: use --forks 2"),
     ],
 )
 def test_bad_values_fail_before_anything_is_touched(bench: Bench, arguments: list[str], sentence: str) -> None:
@@ -303,6 +310,26 @@ def test_a_host_that_may_not_use_bpf_goes_on_untraced_and_says_so(bench: Bench) 
     required = bench.run("-e", '{"pairbench_benchmarks": ["iperf3"], "bpftrace_required": true, "pairbench_sweep": "b"}')
     assert required.returncode == 2
     assert "bpftrace_required is true" in words(required.stdout + required.stderr)
+
+
+def test_a_host_that_may_not_mount_tracefs_goes_on_untraced_and_says_so(bench: Bench) -> None:
+    hidden = interpreter(
+        bench, "python-without-tracefs",
+        "exec unshare -m sh -c 'umount -qR /sys/kernel/tracing /sys/kernel/debug; mount -t tmpfs none /sys/kernel/tracing; "
+        'exec setpriv --bounding-set=-sys_admin --inh-caps=-all "$@"\' sh',
+    )
+    for host in bench.hosts.values():
+        host["ansible_python_interpreter"] = hidden
+    done = bench.run("-e", '{"pairbench_benchmarks": ["iperf3"]}')
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = words(done.stdout + done.stderr)
+    assert "one: tracefs is not mounted" in text and "Its runs go on untraced" in text
+    assert {(row["traced"], row["status"]) for row in bench.table("runs")} == {("false", "valid")}
+
+    required = bench.run("-e", "bpftrace_required=true", "-e", "pairbench_sweep=b")
+    assert required.returncode == 2
+    text = words(required.stdout + required.stderr)
+    assert "one: the kernel's tracing files cannot be mounted" in text and "set bpftrace_required: false" in text
 
 
 def test_different_iperf3_versions_are_refused_under_udp(bench: Bench) -> None:

@@ -193,6 +193,7 @@ def test_a_plan_reads_as_a_plan(records: list[dict[str, Any]]) -> None:
     plan = replace(sweep_of(records), blocks=4)
     text = render_plan(plan, what_remains(plan))
     assert f"{len(records)} of {len(records)} runs to do" in text and "one (10.0.0.1)" in text
+    assert "2 hosts, 4 blocks, " in text and "one pair at a time" in text
 
 
 def test_a_large_plan_is_shown_whole_when_that_is_asked_for() -> None:
