@@ -21,8 +21,12 @@ class ActionModule(ActionBase):
         if live is None:
             raise AnsibleActionFail("No sweep has been planned in this play: use the role pairbench.lab.bench")
         host, plan = task_vars["inventory_hostname"], task_vars["_bench_plan"]
+        state = self._task.args.get("state", "present")
+        if state == "present" and host in live.lost:
+            result.update(skipped=True, skip_reason=f"the host fell away: {live.lost[host]}")
+            return result
         arguments = {
-            "state": self._task.args.get("state", "present"),
+            "state": state,
             "sweep": plan["uid"],
             "claim": plan["claim"],
             "host": host,

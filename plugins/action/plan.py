@@ -15,6 +15,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import (
     Bottlenecks,
     PlanError,
     Selection,
+    longest_step_seconds,
     make_plan,
     what_remains,
     widest_step,
@@ -240,8 +241,8 @@ def _wait_until_free(sweep_dir, wait_seconds, display):
 
 
 def _lease_seconds(plan, longest_run_seconds):
-    """How long a host stays claimed without a sign of life: longer than any step, or installing tools, takes."""
-    return max(300.0, 2 * plan.steps.longest_seconds + 2 * longest_run_seconds)
+    """How long a host stays claimed without a sign of life: longer than some steps, or installing tools, take."""
+    return max(600.0, 4 * longest_step_seconds(plan) + 2 * longest_run_seconds)
 
 
 def _require_forks(plan, forks, observing):

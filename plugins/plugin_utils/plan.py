@@ -177,6 +177,13 @@ def step_seconds(step: Step) -> float:
     return STEP_OVERHEAD_SECONDS + max(sum(run.seconds for run in session.runs) for session in step.sessions)
 
 
+def longest_step_seconds(plan: Plan) -> float:
+    """Expected wall seconds of the longest step."""
+    if isinstance(plan.steps, PlannedSteps):
+        return STEP_OVERHEAD_SECONDS + plan.steps.longest_seconds
+    return max((step_seconds(step) for step in plan.steps), default=STEP_OVERHEAD_SECONDS)
+
+
 def estimated_seconds(steps: Iterable[Step]) -> float:
     """Expected wall seconds of steps one after another."""
     return sum(step_seconds(step) for step in steps)

@@ -3,26 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .benchmarks import BENCHMARKS
 from .host_settings import host_settings
 from .model import CaseSpec, Plan, Run, Session, Step
-from .plan import remaining
+from .plan import longest_step_seconds, remaining
 from .planned_steps import PlannedSteps
+from .schedule import Pair
 
 SILENCE_SLACK_SECONDS = 120.0
+MOST_STEPS = 50
 
 
-def step_titles(plan: Plan, done: Container[str], only: Container[str] | None) -> Iterator[tuple[int, str]]:
-    """Position and title of every step of which something is left."""
+@dataclass(frozen=True)
+class Portion:
+    """Steps that are executed one after another; with ``renew`` the hosts' claims are renewed before them."""
+
+    renew: bool
+    steps: tuple[tuple[int, str], ...]
+    """Position and title of each."""
+
+
+def portions(plan: Plan, done: Container[str], only: Container[str] | None, lease_seconds: float) -> list[Portion]:
+    """The steps of which something is left, in portions: Ansible's loops over files do not like to be long.
+
+    Each session renews the claims of its two hosts. Where a host rests for half of a lease or more (one pair at a time,
+    capacities, levels), portions are short enough for claims to be renewed between them.
+    """
+    rests, titles = _Rests(), []
+    for index, title, pairs in _steps_left(plan, done, only):
+        titles.append((index, title))
+        rests.take(pairs)
+    bearable = int(lease_seconds / 2 // longest_step_seconds(plan))
+    renew = rests.longest > bearable
+    size = min(MOST_STEPS, max(1, bearable)) if renew else MOST_STEPS
+    return [Portion(renew, tuple(titles[start : start + size])) for start in range(0, len(titles), size)]
+
+
+class _Rests:
+    """For how many steps hosts that have something to do do nothing: between, before or after."""
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._last: dict[str, int] = {}
+        self._longest = 0
+
+    def take(self, pairs: Iterable[Pair]) -> None:
+        """The next step; its pairs are not kept, because a large plan has millions."""
+        for host in (host for pair in pairs for host in pair):
+            self._longest = max(self._longest, self._steps - self._last.get(host, -1) - 1)
+            self._last[host] = self._steps
+        self._steps += 1
+
+    @property
+    def longest(self) -> int:
+        """The longest rest of all, in steps."""
+        return max([self._longest, *(self._steps - 1 - last for last in self._last.values())])
+
+
+def _steps_left(
+    plan: Plan, done: Container[str], only: Container[str] | None
+) -> Iterator[tuple[int, str, Sequence[Pair]]]:
+    """Position, title and (server, client) of every step of which something is left."""
     if not done and only is None and isinstance(plan.steps, PlannedSteps):
         for index in range(len(plan.steps)):
-            yield index, _title(plan, *plan.steps.title_parts(index))
+            block, benchmark, pairs = plan.steps.title_parts(index)
+            yield index, _title(plan, block, benchmark, pairs), pairs
         return
     for index, step in remaining(plan, done, only):
-        pairs = [(session.server, session.client) for session in step.sessions]
-        yield index, _title(plan, step.block, step.benchmark, pairs)
+        left = [(session.server, session.client) for session in step.sessions]
+        yield index, _title(plan, step.block, step.benchmark, left), left
 
 
 def _title(plan: Plan, block: int, benchmark: str, pairs: Sequence[tuple[str, str]]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 import subprocess
 import time
@@ -125,6 +127,20 @@ def test_a_full_disk_on_the_controller_stops_the_sweep_and_loses_nothing(bench: 
     assert_complete(bench, ALL_PAIRS)
     assert before < ALL_PAIRS
     assert not list((bench.directory / "spool").rglob("*.json"))
+
+
+def test_a_host_that_rests_for_long_keeps_its_claim(bench: Bench) -> None:
+    """With one pair at a time a host has nothing to do for most of the time, and its sessions do not renew its claim."""
+    bench.variables["pairbench_mode"] = "isolated"
+    assert bench.run("-e", "pairbench_plan_only=true").returncode == 0
+    path = bench.sweep / "plan.json"
+    planned = json.loads(path.read_text(encoding="utf-8"))
+    planned["design"]["cases"]["iperf3"][0]["seconds"] = 400  # as if these short runs were long ones
+    path.write_text(json.dumps(planned), encoding="utf-8")
+    done = bench.run()
+    assert_measured(bench.table("runs"), ALL_PAIRS, done.returncode, done.stdout + done.stderr)
+    renewed = re.findall(r"TASK \[.*Renew the claims.*\n((?:ok: .*\n)*)", done.stdout)
+    assert len(renewed) == ALL_PAIRS // 2 and all(lines.count("ok: ") == 4 for lines in renewed), done.stdout
 
 
 def test_a_host_that_is_away_from_the_start_costs_its_own_pairs_only(mesh: Mesh, bench: Bench) -> None:
