@@ -10,6 +10,7 @@ from pathlib import Path
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+from ansible_collections.pairbench.lab.plugins.plugin_utils.files import StorageError
 from ansible_collections.pairbench.lab.plugins.plugin_utils.host_settings import CPUS, require_cpus
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import (
     Bottlenecks,
@@ -20,17 +21,21 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import (
     what_remains,
     widest_step,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_or_create, store_plan, stored_hosts
+from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_or_create, store_new, stored_hosts
 from ansible_collections.pairbench.lab.plugins.plugin_utils.selection import SelectionError, pairs_by_value
 from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import longest_run_seconds, ports_to_watch
 from ansible_collections.pairbench.lab.plugins.plugin_utils.settings import settings_from
 from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import completed
-from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep_lock import held_by
+from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep_lock import SweepHeld, held_by
 from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import render_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.vmm import guests_of
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 CALLBACK_MARK = "PAIRBENCH_SUMMARY_CALLBACK_PID"
+WHEN_HELD = (
+    "Let that one end, choose another name with -e pairbench_sweep=NAME, or wait for it with -e "
+    "pairbench_wait_seconds=SECONDS"
+)
 
 
 class ActionModule(ActionBase):
@@ -43,8 +48,10 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         try:
             result.update(self._plan(task_vars or {}))
-        except PlanError as error:
+        except (PlanError, StorageError) as error:
             raise AnsibleActionFail(f"Nothing was measured. {error}") from error
+        except SweepHeld as error:
+            raise AnsibleActionFail(f"Nothing was measured. {error}. {WHEN_HELD}") from error
         return result
 
     def _plan(self, task_vars):
@@ -78,16 +85,17 @@ class ActionModule(ActionBase):
                 settings=settings.identity,
             )
 
-        plan, created = load_or_create(
-            sweep_dir, create, blocks=bench["pairbench_blocks"], seed=bench["pairbench_seed"]
-        )
+        def planned_or_new():
+            return load_or_create(sweep_dir, create, blocks=bench["pairbench_blocks"], seed=bench["pairbench_seed"])
+
+        plan, created = planned_or_new()
         require_cpus(plan)
         observing = sorted({guest.hypervisor for guest in guests.values()} & set(task_vars["ansible_play_hosts_all"]))
         _require_forks(plan, task_vars["ansible_forks"], len(observing))
         if not self._task.check_mode:
             _wait_until_free(sweep_dir, bench["pairbench_wait_seconds"], self._display)
             if created:
-                store_plan(sweep_dir, plan)
+                plan, created = store_new(sweep_dir, plan, planned_or_new)
         left = what_remains(plan, completed(sweep_dir), only)
         if self._task.check_mode:
             self._display.display(render_plan(plan, left))
@@ -234,10 +242,7 @@ def _wait_until_free(sweep_dir, wait_seconds, display):
         time.sleep(0.5)
         holder = held_by(sweep_dir)
     if holder:
-        raise PlanError(
-            f"The sweep in {sweep_dir} is held by {holder}. Let that one end, choose another name with "
-            "-e pairbench_sweep=NAME, or wait for it with -e pairbench_wait_seconds=SECONDS"
-        )
+        raise SweepHeld(f"The sweep in {sweep_dir} is held by {holder}")
 
 
 def _lease_seconds(plan, longest_run_seconds):

@@ -27,8 +27,20 @@ def write_whole(path: Path, content: str) -> None:
         _sync_directory(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        mend = "free some space there" if error.errno == errno.ENOSPC else "check that the folder may be written"
-        raise StorageError(error.errno, f"{path} could not be written ({error.strerror}): {mend} and run again") from error
+        raise _not_written(path, error) from error
+
+
+def make_directory(path: Path) -> None:
+    """Make a folder and those above it, where they are not there. Raises StorageError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_written(path, error) from error
+
+
+def _not_written(path: Path, error: OSError) -> StorageError:
+    mend = "free some space there" if error.errno == errno.ENOSPC else "check that the folder may be written"
+    return StorageError(error.errno, f"{path} could not be written ({error.strerror}): {mend} and run again")
 
 
 def write_json(path: Path, document: Any) -> None:

@@ -9,11 +9,12 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from .files import write_json
+from .files import make_directory, write_json
 from .model import SCHEMA_VERSION, CaseSpec, Plan, Run, Session, Step
 from .plan import PlanError
 from .planned_steps import PlannedSteps, Round
 from .schedule import Pair
+from .sweep_lock import SweepLock
 
 PLAN_FILE = "plan.json"
 LARGEST_SEED = 2**31
@@ -115,6 +116,26 @@ def load_or_create(
     wanted = create(stored.seed, max(blocks, stored.blocks))
     _require_same(sweep_dir, stored, wanted, seed)
     return (stored, False) if wanted.blocks == stored.blocks else (replace(wanted, uid=stored.uid), True)
+
+
+def store_new(sweep_dir: Path, plan: Plan, again: Callable[[], tuple[Plan, bool]]) -> tuple[Plan, bool]:
+    """Store a plan that has just been made; the plan that counts, and whether it is this one.
+
+    Where another controller that began at the same time was quicker, its plan counts, as ``again`` (`load_or_create` with
+    the same arguments) finds it. Raises SweepHeld and StorageError.
+    """
+    make_directory(sweep_dir)
+    lock = SweepLock(sweep_dir)
+    lock.acquire()
+    try:
+        if (sweep_dir / PLAN_FILE).exists() and load_plan(sweep_dir).uid != plan.uid:
+            plan, created = again()
+            if not created:
+                return plan, False
+        store_plan(sweep_dir, plan)
+        return plan, True
+    finally:
+        lock.release()
 
 
 def _require_same(sweep_dir: Path, stored: Plan, wanted: Plan, seed: int) -> None:

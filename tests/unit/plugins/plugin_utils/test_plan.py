@@ -16,8 +16,14 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import (
     run_count,
     what_remains,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_or_create, load_plan, store_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import (
+    load_or_create,
+    load_plan,
+    store_new,
+    store_plan,
+)
 from ansible_collections.pairbench.lab.plugins.plugin_utils.schedule import circle_rounds, greedy_rounds
+from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep_lock import held_by
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -206,6 +212,22 @@ def test_a_stored_plan_reads_back_and_grows_but_never_changes(tmp_path: Path) ->
     for sentence in ("a was 1 and is now 2", "b was not set and is now true", "h2 (10.0.0.3)", "pairbench_seed was",
                      "pairbench_sweep=NAME"):
         assert sentence in str(caught.value)
+
+
+def test_two_controllers_that_begin_together_go_by_one_plan(tmp_path: Path) -> None:
+    """Both find no plan, and the second one stores its own after the first."""
+    sweep = tmp_path / "results" / "s"
+
+    def again() -> tuple[Any, bool]:
+        return load_or_create(sweep, lambda seed, blocks: plan(3, seed=seed, blocks=blocks), blocks=2, seed=0)
+
+    (one, _new), (other, _new) = again(), again()
+    assert one.uid != other.uid
+    assert store_new(sweep, one, again) == (one, True)
+    assert store_new(sweep, other, again) == (one, False) and load_plan(sweep) == one
+    grown = load_or_create(sweep, lambda seed, blocks: plan(3, seed=seed, blocks=blocks), blocks=4, seed=0)[0]
+    assert store_new(sweep, grown, again) == (grown, True) and load_plan(sweep) == grown
+    assert held_by(sweep) == ""
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"schema": 99}', "[]", '{"schema": 1, "steps": [1]}'])
