@@ -15,6 +15,7 @@ requirements:
 """
 
 import atexit
+import concurrent.futures.thread  # noqa: F401 - pandas needs it, and at exit, after Ctrl-C, it can no more be imported
 import os
 import time
 from datetime import datetime, timezone

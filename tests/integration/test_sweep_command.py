@@ -60,6 +60,7 @@ def test_blocks_with_a_period_then_interrupted_then_continued(bench: Bench) -> N
     output, _nothing = process.communicate(timeout=60)
     assert process.returncode == 130, output
     assert "the same command continues: pairbench sweep -i lab.yml --blocks 3" in output
+    assert [row["block"] for row in bench.table("runs")] == ["1", "2", "3"], "the tables are written at the end"
     wait_until(lambda: not running(bench.lab), 10)
 
     status, output = sweep(bench, "--blocks", "3")
