@@ -108,9 +108,10 @@ class Claim:
             time.sleep(POLL_SECONDS)
 
     def release(self):
-        """Give the claim back where it is ours."""
+        """Give the claim back where it is ours, and not that of another controller of the same sweep."""
         with self._opened() as handle:
-            if _read(handle).get("sweep") == self._sweep:
+            held = _read(handle)
+            if (held.get("sweep"), held.get("owner")) == (self._sweep, self._owner):
                 handle.seek(0)
                 handle.truncate()
 

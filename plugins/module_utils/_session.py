@@ -417,6 +417,7 @@ def _execute(spec, wakeup, outcome):
                 outcome.add(run, end)
         finally:
             channel.close()
+        wakeup.wait([], 0)  # whether anybody is there to take what was measured
     finally:
         observers.close()
 
@@ -438,6 +439,15 @@ def _require_same_boot(spec):
 def _claim(spec):
     if spec.get("sweep"):
         Claim(spec.get("claim") or spec["sweep"], spec["owner"]).take(spec["lease_seconds"], time.monotonic())
+
+
+def _unclaim(spec):
+    """Whoever stopped us will not give the host back: a controller that was stopped, or has gone."""
+    if spec.get("sweep"):
+        try:
+            Claim(spec.get("claim") or spec["sweep"], spec["owner"]).release()
+        except OSError:
+            return  # it expires by itself
 
 
 def _os_problem(error):
@@ -473,6 +483,7 @@ def run_session(spec, wakeup):
         outcome.problem = _problem(error)
     except Interrupted as error:
         outcome.problem = {"reason": "interrupted", "detail": "the session was stopped: %s" % error}
+        _unclaim(spec)
     except OSError as error:
         outcome.problem = _os_problem(error)
     for run in spec["runs"]:

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -212,6 +213,28 @@ def test_when_the_controller_goes_away_the_run_is_finished_and_kept_and_no_other
         assert json.loads(entry["end"]["stdout"])["end"]["sum_received"]["seconds"] > 2.5
     executions = {json.loads(path.read_text())["execution"] for path in tmp_path.rglob("*.json")}
     assert len(executions) == 1
+
+
+def orphan(pair: Pair) -> None:
+    """A session whose controller goes away in the middle of its run, to its end."""
+    runs = iperf3_runs(pair, seconds=2)
+    ends = [pair.start_end(name, runs[name], sweep="sweep1", lease_seconds=60) for name in ("server", "client")]
+    wait_until(lambda: any(line.split()[1] == "iperf3" for line in pair.client.processes()), 15)
+    claim = "from ansible_collections.pairbench.lab.plugins.module_utils._host_lock import Claim\n"
+    claim += "Claim('sweep1', 'its next controller').take(60, 0)"
+    run(*pair.server.enter, sys.executable, "-c", claim)
+    for child in ends:
+        child.stdout.close()
+    for child in ends:
+        child.wait(20)
+
+
+def test_a_host_whose_controller_went_away_is_free_unless_the_next_one_has_come(pair: Pair) -> None:
+    orphan(pair)
+    other = pair.session(iperf3_runs(pair), sweep="two", lease_seconds=60, rendezvous_seconds=2)
+    assert other["client"]["problem"]["reason"] == "peer_lost"  # it was free: only the server end is held
+    assert other["server"]["problem"]["reason"] == "host_busy"
+    assert "held by its next controller" in other["server"]["problem"]["detail"]
 
 
 def test_what_is_kept_is_forgotten_when_it_is_said_to_be_in_records(pair: Pair, tmp_path: Path) -> None:
