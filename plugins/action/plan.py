@@ -21,7 +21,12 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import (
     what_remains,
     widest_step,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_or_create, store_new, stored_hosts
+from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import (
+    PLAN_FILE,
+    load_or_create,
+    store_new,
+    stored_hosts,
+)
 from ansible_collections.pairbench.lab.plugins.plugin_utils.selection import SelectionError, pairs_by_value
 from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import longest_run_seconds, ports_to_watch
 from ansible_collections.pairbench.lab.plugins.plugin_utils.settings import settings_from
@@ -98,7 +103,8 @@ class ActionModule(ActionBase):
                 plan, created = store_new(sweep_dir, plan, planned_or_new)
         left = what_remains(plan, completed(sweep_dir), only)
         if self._task.check_mode:
-            self._display.display(render_plan(plan, left))
+            drawn = created and not bench["pairbench_seed"] and not (sweep_dir / PLAN_FILE).exists()
+            self._display.display(render_plan(plan, left, everything=self._display.verbosity > 0, drawn=drawn))
         shard = bench["pairbench_shard"]
         longest = longest_run_seconds(settings.cases, bench["pairbench_ready_seconds"])
         return {

@@ -70,27 +70,32 @@ def format_value(value: float | None, unit: str) -> str:
     return f"{value:.3g} {unit}" if abs(value) < 1000 else f"{value:,.0f} {unit}"
 
 
-def render_plan(plan: Plan, left: Remaining) -> str:
-    """What is going to be done and how long it takes, for ``--check``."""
-    shown = [plan.steps[index] for index in left.indexes[:MOST_LINES]]
-    pairs = sorted(item for item in directed_pairs(plan) if {item[1], item[2]} <= left.hosts)
+def render_plan(plan: Plan, left: Remaining, *, everything: bool = False, drawn: bool = False) -> str:
+    """What is going to be done and how long it takes, for ``--check``.
+
+    ``everything`` shows every host, pair and step, however many there are. ``drawn``: the seed is of this look only.
+    """
+    most = None if everything else MOST_LINES
+    hosts = [f"{host} ({address})" for host, address in plan.hosts.items()]
+    pairs = [
+        f"Pair: {benchmark} {server} (server) <- {client} (client)"
+        for benchmark, server, client in sorted(directed_pairs(plan))
+        if {server, client} <= left.hosts
+    ]
     lines = [
         "",
         f"Plan of sweep {plan.sweep} (configuration {plan.configuration}, seed {plan.seed}, mode {plan.mode})",
         f"{len(plan.hosts)} hosts, {plan.blocks} blocks, {_rounds(plan)}, at most {widest_step(plan)} pairs at once, "
         f"{left.runs} of {run_count(plan)} runs to do in {len(left.indexes)} steps",
         f"about {format_duration(left.seconds)}, installation not included",
-        "",
-        *_wrapped("Hosts: ", ", ".join(f"{host} ({address})" for host, address in _first(list(plan.hosts.items())))),
-        *_more(len(plan.hosts)),
     ]
+    if drawn:
+        lines.append(f"The seed was drawn for this look; with -e pairbench_seed={plan.seed} the sweep is the one shown here")
+    lines += ["", *_wrapped("Hosts: ", ", ".join(hosts[:most])), *_more(len(hosts), most)]
     lines += [f"Case: {benchmark} {case.name}" for benchmark, cases in cases_of(plan).items() for case in cases]
-    lines += [f"Pair: {benchmark} {server} (server) <- {client} (client)" for benchmark, server, client in _first(pairs)]
-    lines += _more(len(pairs))
-    lines.append("Order:")
-    lines += [f"  {_order_line(step)}" for step in shown]
-    lines += _more(len(left.indexes))
-    return "\n".join(lines)
+    lines += [*pairs[:most], *_more(len(pairs), most), "Order:"]
+    lines += [f"  {_order_line(plan.steps[index], everything)}" for index in left.indexes[:most]]
+    return "\n".join(lines + _more(len(left.indexes), most))
 
 
 def _rounds(plan: Plan) -> str:
@@ -101,23 +106,21 @@ def _rounds(plan: Plan) -> str:
     return f"{count} round{'s' if count != 1 else ''} a block and direction"
 
 
-def _order_line(step: Step) -> str:
+def _order_line(step: Step, everything: bool) -> str:
+    most = None if everything else MOST_CALLS
     sessions = "; ".join(
         f"{session.server} <- {session.client}: "
         + ", ".join(f"{run.case} {'traced' if run.traced else 'untraced'}" for run in session.runs)
-        for session in step.sessions[:MOST_CALLS]
+        for session in step.sessions[:most]
     )
-    if len(step.sessions) > MOST_CALLS:
-        sessions += f"; and {len(step.sessions) - MOST_CALLS} more pairs"
+    if most is not None and len(step.sessions) > most:
+        sessions += f"; and {len(step.sessions) - most} more pairs"
     return f"block {step.block} round {step.round} {step.benchmark} {sessions}"
 
 
-def _first(items: Sequence[Any]) -> Sequence[Any]:
-    return items[:MOST_LINES]
-
-
-def _more(count: int) -> list[str]:
-    return [f"  ... and {count - MOST_LINES} more"] if count > MOST_LINES else []
+def _more(count: int, most: int | None) -> list[str]:
+    """That something is left out, and how to see it."""
+    return [f"  ... and {count - most} more (all with -v)"] if most is not None and count > most else []
 
 
 def render_sweep(sweep_dir: Path, results: SweepResults | None = None, summary: Sequence[Row] | None = None) -> str:
@@ -132,7 +135,8 @@ def render_sweep(sweep_dir: Path, results: SweepResults | None = None, summary: 
     lines = ["", "=" * WIDTH, f"Sweep {results.plan.sweep}, configuration {results.plan.configuration}"]
     for key in sorted(groups, key=lambda key: (*key[:4], key[4] or 0))[:MOST_LINES]:
         lines += ["", *_group(key, groups[key], summary, results.hosts)]
-    lines += _more(len(groups))
+    if len(groups) > MOST_LINES:
+        lines.append(f"  ... and {len(groups) - MOST_LINES} more")
     lines += _levels(results)
     lines += ["", *_outcome(results), *_files(sweep_dir)]
     return "\n".join(lines)

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.files import StorageError
-from ansible_collections.pairbench.lab.plugins.plugin_utils.model import Plan, Run, Session, Step
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import what_remains
+from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Plan, Run, Session, Step
+from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import make_plan, what_remains
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import store_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records import (
     RecordAssembler,
@@ -172,3 +172,17 @@ def test_a_plan_reads_as_a_plan(records: list[dict[str, Any]]) -> None:
     plan = replace(sweep_of(records), blocks=4)
     text = render_plan(plan, what_remains(plan))
     assert f"{len(records)} of {len(records)} runs to do" in text and "one (10.0.0.1)" in text
+
+
+def test_a_large_plan_is_shown_whole_when_that_is_asked_for() -> None:
+    made = make_plan(
+        sweep="s", configuration="c", hosts={f"h{number}": f"10.0.0.{number}" for number in range(20)},
+        cases={"iperf3": [CaseSpec("iperf3", "case", {}, 1.0)]}, directions={"iperf3": "first_serves"}, blocks=2, seed=7,
+        trace=False,
+    )
+    short, long = (render_plan(made, what_remains(made), everything=everything) for everything in (False, True))
+    assert short.count("\nPair: ") == 12 and "... and 178 more (all with -v)" in short and "and 6 more pairs" in short
+    assert long.count("\nPair: ") == 190 and long.count("\n  block ") == 2 * 19 and " more" not in long
+    assert all(long.count(f"{one} <- {other}: case untraced") == 2 for one, other in (("h0", "h1"), ("h5", "h19")))
+    assert "pairbench_seed=7" not in long
+    assert "with -e pairbench_seed=7 the sweep is the one shown here" in render_plan(made, what_remains(made), drawn=True)
