@@ -96,7 +96,7 @@ class ActionModule(ActionBase):
         plan, created = planned_or_new()
         require_cpus(plan)
         observing = sorted({guest.hypervisor for guest in guests.values()} & set(task_vars["ansible_play_hosts_all"]))
-        _require_forks(plan, task_vars["ansible_forks"], len(observing))
+        _require_forks(widest_step(plan, only), task_vars["ansible_forks"], len(observing))
         if not self._task.check_mode:
             _wait_until_free(sweep_dir, bench["pairbench_wait_seconds"], self._display)
             if created:
@@ -256,8 +256,7 @@ def _lease_seconds(plan, longest_run_seconds):
     return max(600.0, 4 * longest_step_seconds(plan) + 2 * longest_run_seconds)
 
 
-def _require_forks(plan, forks, observing):
-    pairs = widest_step(plan)
+def _require_forks(pairs, forks, observing):
     needed = 2 * pairs + observing
     if forks < needed:
         others = f", and {observing} hypervisors," if observing else ""

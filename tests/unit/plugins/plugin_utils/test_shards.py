@@ -137,6 +137,7 @@ def test_the_command_prints_a_command_for_every_worker(tmp_path: Path, capsys: p
     assert cli.main(["shards", str(folder), "--workers", "2"]) == 0
     shown = capsys.readouterr().out
     assert "8 hosts, 2 workers, 3 stages" in shown and shown.count("ansible-playbook") == 6
-    assert "-e pairbench_shard=2" in shown
+    assert "-e pairbench_shard=2" in shown and shown.count("--forks 4 ") == 6  # four hosts, two pairs at once
+    assert "inventory and the variables with which the plan was made" in shown
     assert cli.main(["shards", str(folder), "--workers", "2", "--json"]) == 0
     assert '"stages"' in capsys.readouterr().out
