@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from .merge import merge
 from .model import Plan
-from .plan import widest_step
-from .plan_store import load_plan
-from .shards import Job, Stage, stages_of
+from .plan import PlanError, widest_step
+from .plan_store import load_plan, store_new
+from .planned_steps import PlannedSteps
+from .records import RECORDS
+from .shards import Job, Stage, in_stages, stages_of
+from .sweep_lock import SweepHeld
 from .tables import write_tables
 from .verdict import verdict_of
 
@@ -35,6 +39,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _shards(arguments: argparse.Namespace) -> int:
     plan = load_plan(arguments.sweep)
     stages = stages_of(plan, arguments.workers)
+    _arrange(arguments.sweep, plan, stages)
     if arguments.json:
         jobs = [[asdict(job) for job in stage] for stage in stages]
         print(json.dumps({"sweep": plan.sweep, "uid": plan.uid, "stages": jobs}, indent=1))
@@ -47,6 +52,16 @@ def _shards(arguments: argparse.Namespace) -> int:
         for job in stage:
             print(f"  worker {job.worker}, {_many(job.pairs, 'pair')}: {_command(plan, job)}")
     return 0
+
+
+def _arrange(sweep_dir: Path, plan: Plan, stages: Sequence[Stage]) -> None:
+    """Store the plan with the rounds of these stages, as long as nothing has been measured."""
+    if any((sweep_dir / RECORDS).glob("*.json")) or not isinstance(plan.steps, PlannedSteps):
+        return
+    try:
+        store_new(sweep_dir, in_stages(plan, stages), lambda: (plan, False))
+    except SweepHeld as error:
+        raise PlanError(f"{error}: share its plan before anything is measured") from error
 
 
 def _many(count: int, what: str) -> str:
