@@ -56,7 +56,7 @@ class ActionModule(ActionBase):
         except (PlanError, StorageError) as error:
             raise AnsibleActionFail(f"Nothing was measured. {error}") from error
         except SweepHeld as error:
-            raise AnsibleActionFail(f"Nothing was measured. {error}. {WHEN_HELD}") from error
+            raise AnsibleActionFail(f"Nothing was measured. {error}. {WHEN_HELD}") from None
         return result
 
     def _plan(self, task_vars):
