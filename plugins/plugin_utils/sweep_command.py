@@ -279,9 +279,8 @@ class Sweep:
         verdict = verdict_of(self._sweep_dir, self._only)
         if self._only is not None:
             _say(f"Of the hosts of --limit: {verdict.sentence}")
-        if not verdict.complete:
-            return NOT_VALID
-        return WELL if self._goal.width is None else self._said_convergence(self._goal.width)
+        status = WELL if self._goal.width is None else self._said_convergence(self._goal.width)
+        return status if verdict.complete else NOT_VALID
 
     def _said_convergence(self, width: float) -> int:
         blocks = load_plan(self._sweep_dir).blocks

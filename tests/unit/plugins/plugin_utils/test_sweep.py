@@ -14,6 +14,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import note
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep import (
     BadValue,
     Goal,
+    Width,
     block_after,
     blocks_tried,
     duration,
@@ -252,3 +253,17 @@ def test_what_a_host_that_is_away_has_missed_does_not_use_up_the_time_of_a_night
     assert lab.stop_at is not None  # hosts that have come back: as much as there is time for
     assert sweep(lab, "--more", "1", "--for", "8s") == (0, [4]) and lab.stop_at is None
     assert sweep(lab, "--more", "1", "--for", "7s") == (0, []), "a new block is not begun when there is no time for it"
+
+
+def test_whether_it_converged_is_said_although_something_is_missing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.away = "h3"
+    width = Width("iperf3 case, h1 <- h2", "throughput_received", 0.2)
+    monkeypatch.setattr(sweep_command.Sweep, "_widths", lambda _self: [width])
+    assert sweep(lab, "--until-ci", "5%", "--max-blocks", "6") == (1, [1, 2, 3, 4, 5, 6])
+    assert "NOT CONVERGED after 6 blocks: 1 intervals are wider than 5 %" in capsys.readouterr().out
+    assert sweep(lab, "--until-ci", "30%") == (1, [1])
+    assert "Converged after 6 blocks" in capsys.readouterr().out
+    lab.away = ""
+    assert sweep(lab, "--until-ci", "5%", "--max-blocks", "6") == (3, [1])
