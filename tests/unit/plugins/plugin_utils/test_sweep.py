@@ -267,3 +267,8 @@ def test_whether_it_converged_is_said_although_something_is_missing(
     assert "Converged after 6 blocks" in capsys.readouterr().out
     lab.away = ""
     assert sweep(lab, "--until-ci", "5%", "--max-blocks", "6") == (3, [1])
+
+
+def test_a_first_block_of_unknown_length_is_ended_when_the_time_is_over(lab: Lab) -> None:
+    assert sweep(lab, "--for", "1h", "--max-blocks", "1") == (0, [1]) and lab.stop_at is not None
+    assert sweep(lab, "--for", "1h", "--max-blocks", "2") == (0, [2]) and lab.stop_at is None
