@@ -203,7 +203,7 @@ class Sweep:
         result = self._pass.run(self._stop_at)
         self._pass = None
         self._passes += 1
-        if self._interrupted:
+        if self._interrupted or (self._stop_at is not None and time.monotonic() >= self._stop_at):
             return None
         if result.returncode and block <= had and self._measured() == measured and not (result.held or result.refused):
             self._leave_behind(had)
