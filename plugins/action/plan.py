@@ -57,7 +57,7 @@ class ActionModule(ActionBase):
         except (PlanError, StorageError) as error:
             raise AnsibleActionFail(f"Nothing was measured. {error}") from error
         except SweepHeld as error:
-            raise AnsibleActionFail(f"Nothing was measured. {error}. {WHEN_HELD}") from error
+            raise AnsibleActionFail(f"Nothing was measured. {error}. {WHEN_HELD}") from None
         return result
 
     def _plan(self, task_vars):
@@ -97,7 +97,7 @@ class ActionModule(ActionBase):
         plan, created = planned_or_new()
         require_cpus(plan)
         observing = sorted({guest.hypervisor for guest in guests.values()} & set(task_vars["ansible_play_hosts_all"]))
-        _require_forks(plan, task_vars["ansible_forks"], len(observing))
+        _require_forks(widest_step(plan, only), task_vars["ansible_forks"], len(observing))
         fresh = False
         if not self._task.check_mode:
             _wait_until_free(sweep_dir, bench["pairbench_wait_seconds"], self._display)
@@ -263,8 +263,7 @@ def _lease_seconds(plan, longest_run_seconds):
     return max(600.0, 4 * longest_step_seconds(plan) + 2 * longest_run_seconds)
 
 
-def _require_forks(plan, forks, observing):
-    pairs = widest_step(plan)
+def _require_forks(pairs, forks, observing):
     needed = 2 * pairs + observing
     if forks < needed:
         others = f", and {counted(observing, 'hypervisor')}," if observing else ""

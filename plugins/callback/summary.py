@@ -230,7 +230,7 @@ class CallbackModule(CallbackBase):
         if count:
             runs = "1 run" if count == 1 else f"{count} runs"
             self._display.display(f"Collected {runs} that ended while no controller was there")
-            self._progress = Progress(self._live.plan, what_remains(self._live.plan, self._live.done, self._live.only))
+            self._progress.replan(what_remains(self._live.plan, self._live.done, self._live.only))
         if not self._live.refusal:
             for item in kept:
                 self._live.note_recorded(item.host, [item.name])

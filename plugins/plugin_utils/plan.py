@@ -199,11 +199,13 @@ def planned_runs(plan: Plan) -> Iterator[Run]:
     return (run for step in plan.steps for session in step.sessions for run in session.runs)
 
 
-def widest_step(plan: Plan) -> int:
-    """The largest number of pairs that are measured at once."""
+def widest_step(plan: Plan, only: Container[str] | None = None) -> int:
+    """The largest number of pairs that are measured at once; ``only`` limits it to pairs of these hosts."""
     if isinstance(plan.steps, PlannedSteps):
-        return plan.steps.widest
-    return max((len(step.sessions) for step in plan.steps), default=0)
+        at_once: Iterable[Iterable[Pair]] = (item.pairs for item in plan.steps.rounds)
+    else:
+        at_once = (((session.server, session.client) for session in step.sessions) for step in plan.steps)
+    return max((sum(only is None or (one in only and two in only) for one, two in pairs) for pairs in at_once), default=0)
 
 
 def _check(

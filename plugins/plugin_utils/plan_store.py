@@ -122,7 +122,14 @@ def load_or_create(
     stored = load_plan(sweep_dir)
     wanted = create(stored.seed, max(blocks, stored.blocks))
     _require_same(sweep_dir, stored, wanted, seed)
-    return (stored, False) if wanted.blocks == stored.blocks else (replace(wanted, uid=stored.uid), True)
+    return (stored, False) if wanted.blocks == stored.blocks else (grown(stored, wanted), True)
+
+
+def grown(stored: Plan, wanted: Plan) -> Plan:
+    """The stored plan with as many blocks as are wanted; its rounds stay as they are stored."""
+    if not isinstance(stored.steps, PlannedSteps):
+        return replace(wanted, uid=stored.uid)
+    return replace(stored, blocks=wanted.blocks, steps=replace(stored.steps, blocks=wanted.blocks))
 
 
 def store_new(sweep_dir: Path, plan: Plan, again: Callable[[], tuple[Plan, bool]]) -> tuple[Plan, bool]:

@@ -98,11 +98,6 @@ class PlannedSteps(Sequence[Step]):
         """Expected seconds of the runs of the longest step."""
         return max(self.durations(), default=0.0)
 
-    @property
-    def widest(self) -> int:
-        """The largest number of pairs that are measured at once."""
-        return max((len(item.pairs) for item in self.rounds), default=0)
-
     def _all_slots(self) -> Iterator[_Slot]:
         for number, item in enumerate(self.rounds):
             for benchmark in sorted(self.cases):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .model import Judgement, Plan, Step
@@ -27,6 +28,7 @@ class Progress:
         self._done_runs = 0
         self._expected_done = 0.0
         self._step: Step | None = None
+        self._step_began = 0.0
         self._open: Counter[Ends] = Counter()
         self._statuses: dict[Ends, Counter[str]] = {}
 
@@ -45,9 +47,14 @@ class Progress:
         if self._started is None:
             self._started = now
         self._close_step()
-        self._step = step
+        self._step, self._step_began = step, now
         self._open = Counter({(session.server, session.client): len(session.runs) for session in step.sessions})
         self._statuses = {}
+
+    def replan(self, left: Remaining) -> None:
+        """Something need not be done any more, because hosts had it: this is left beside what has been done."""
+        self._close_step()
+        self._left = replace(left, runs=self._done_runs + left.runs, seconds=self._expected_done + left.seconds)
 
     def advance(self, record: Mapping[str, Any], judgement: Judgement, now: float) -> list[str]:
         """Take one finished record of the step; a line for each session that is complete with it."""
@@ -73,12 +80,13 @@ class Progress:
         )
 
     def _time_left(self, now: float) -> str:
-        assert self._step is not None
+        assert self._step is not None and self._started is not None
         waiting = any(count > 0 for count in self._open.values())
         expected_done = self._expected_done + (0.0 if waiting else step_seconds(self._step))
         expected_left = max(0.0, self._left.seconds - expected_done)
         if self._done_runs >= self._left.runs or expected_left == 0:
             return "done"
-        elapsed = 0.0 if self._started is None else now - self._started
-        pace = elapsed / expected_done if expected_done > 0 else 1.0
-        return f"{format_duration(expected_left * pace)} left"
+        # The pace is that of whole steps; of one under way only the time it has taken is known.
+        ended = self._step_began if waiting else now
+        pace = (ended - self._started) / expected_done if expected_done > 0 else 1.0
+        return f"{format_duration(expected_left * pace - (now - ended))} left"

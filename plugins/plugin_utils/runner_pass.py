@@ -16,6 +16,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
 
+from .files import make_directory
+
 CALLBACK = "pairbench.lab.summary"
 TELLING = re.compile(r"^(\[\d+/\d+ runs|Sweep .*(to do|nothing to do)|Collected |The sweep is held|.*fell away: )")
 """Lines of the playbook that say how far it is; everything is in the log."""
@@ -43,12 +45,18 @@ class PassResult:
 
 
 def next_log(sweep_dir: Path) -> Path:
-    """A name that no pass has used."""
+    """An empty file that no other pass uses, nor a second sweep command that starts at this moment."""
     folder = sweep_dir / "logs"
+    make_directory(folder)
     number = 1
-    while (folder / f"pass-{number:03d}.log").exists():
-        number += 1
-    return folder / f"pass-{number:03d}.log"
+    while True:
+        path = folder / f"pass-{number:03d}.log"
+        try:
+            path.open("x").close()
+        except FileExistsError:
+            number += 1
+        else:
+            return path
 
 
 class Pass:
@@ -70,8 +78,7 @@ class Pass:
         """
         import ansible_runner
 
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="pairbench-runner-") as private, self._log.open("x") as log:
+        with tempfile.TemporaryDirectory(prefix="pairbench-runner-") as private, self._log.open("w") as log:
             thread, runner = ansible_runner.run_async(
                 private_data_dir=private,
                 project_dir=str(Path.cwd()),

@@ -32,23 +32,35 @@ def portions(plan: Plan, done: Container[str], only: Container[str] | None, leas
     Each session renews the claims of its two hosts. Where a host rests for half of a lease or more (one pair at a time,
     capacities, levels), portions are short enough for claims to be renewed between them.
     """
-    steps = list(_steps_left(plan, done, only))
+    rests, titles = _Rests(), []
+    for index, title, pairs in _steps_left(plan, done, only):
+        titles.append((index, title))
+        rests.take(pairs)
     bearable = int(lease_seconds / 2 // longest_step_seconds(plan))
-    renew = _longest_rest([pairs for _index, _title, pairs in steps]) > bearable
+    renew = rests.longest > bearable
     size = min(MOST_STEPS, max(1, bearable)) if renew else MOST_STEPS
-    titles = [(index, title) for index, title, _pairs in steps]
     return [Portion(renew, tuple(titles[start : start + size])) for start in range(0, len(titles), size)]
 
 
-def _longest_rest(steps: Sequence[Sequence[Pair]]) -> int:
-    """For how many steps, at most, a host that has something to do does nothing: between, before or after."""
-    last: dict[str, int] = {}
-    longest = 0
-    for number, pairs in enumerate(steps):
+class _Rests:
+    """For how many steps hosts that have something to do do nothing: between, before or after."""
+
+    def __init__(self) -> None:
+        self._steps = 0
+        self._last: dict[str, int] = {}
+        self._longest = 0
+
+    def take(self, pairs: Iterable[Pair]) -> None:
+        """The next step; its pairs are not kept, because a large plan has millions."""
         for host in (host for pair in pairs for host in pair):
-            longest = max(longest, number - last.get(host, -1) - 1)
-            last[host] = number
-    return max([longest, *(len(steps) - 1 - number for number in last.values())])
+            self._longest = max(self._longest, self._steps - self._last.get(host, -1) - 1)
+            self._last[host] = self._steps
+        self._steps += 1
+
+    @property
+    def longest(self) -> int:
+        """The longest rest of all, in steps."""
+        return max([self._longest, *(self._steps - 1 - last for last in self._last.values())])
 
 
 def _steps_left(

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .model import Plan
 from .plan import PlanError, directed_pairs
-from .schedule import circle_rounds
+from .planned_steps import PlannedSteps, Round
+from .schedule import Pair, circle_rounds, resources_of, rounds_for
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,33 @@ def stages_of(plan: Plan, workers: int) -> list[Stage]:
             "capacities. Use one controller"
         )
     return _stages(groups, pairs)
+
+
+def in_stages(plan: Plan, stages: Sequence[Stage]) -> Plan:
+    """The plan with its pairs in rounds of their stage, so that a stage takes no more rounds than it needs.
+
+    The rounds of a whole mesh scatter the pairs of a few hosts: each stage would take nearly as many as there are, two or
+    three times as many in all. Made stage by stage they are as many as for one controller.
+    """
+    assert isinstance(plan.steps, PlannedSteps)
+    settings = plan.settings
+    hypervisors, uplinks = settings.get("pairbench_hypervisor", {}), settings.get("pairbench_bottlenecks", {})
+
+    def uses(pair: Pair) -> Sequence[str]:
+        return resources_of(pair, hypervisors, uplinks)
+
+    order = {host: number for number, host in enumerate(plan.hosts)}
+    left = [pair for item in plan.steps.rounds for pair in item.pairs]
+    left.sort(key=lambda pair: (order[pair[0]], order[pair[1]]))  # the same stages always give the same rounds
+    rounds: list[Round] = []
+    for stage in stages:
+        job_of = {host: job.worker for job in stage for host in job.hosts}
+        together = [job_of.get(one, 0) == job_of.get(other, -1) for one, other in left]
+        mine = [pair for pair, here in zip(left, together, strict=True) if here]
+        left = [pair for pair, here in zip(left, together, strict=True) if not here]
+        made = rounds_for(mine, uses, settings.get("pairbench_capacities", {}))
+        rounds += [Round(tuple(members)) for members in made]
+    return replace(plan, steps=replace(plan.steps, rounds=tuple(rounds)))
 
 
 def _stages(groups: Sequence[tuple[str, ...]], pairs: set[frozenset[str]]) -> list[Stage]:

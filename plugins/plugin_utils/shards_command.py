@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from .merge import merge
-from .plan_store import load_plan
-from .shards import Job, Stage, stages_of
+from .model import Plan
+from .plan import PlanError, widest_step
+from .plan_store import load_plan, store_new
+from .planned_steps import PlannedSteps
+from .records import RECORDS
+from .shards import Job, Stage, in_stages, stages_of
+from .sweep_lock import SweepHeld
 from .tables import write_tables
 from .verdict import verdict_of
 
@@ -33,27 +39,45 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _shards(arguments: argparse.Namespace) -> int:
     plan = load_plan(arguments.sweep)
     stages = stages_of(plan, arguments.workers)
+    _arrange(arguments.sweep, plan, stages)
     if arguments.json:
         jobs = [[asdict(job) for job in stage] for stage in stages]
         print(json.dumps({"sweep": plan.sweep, "uid": plan.uid, "stages": jobs}, indent=1))
         return 0
-    print(f"{len(plan.hosts)} hosts, {arguments.workers} workers, {len(stages)} stages. A stage begins when every worker "
-          f"has ended the one before and their records are in {arguments.sweep} (pairbench merge).")  # fmt: skip
+    print(f"{_many(len(plan.hosts), 'host')}, {_many(arguments.workers, 'worker')}, {_many(len(stages), 'stage')}. A stage "
+          f"begins when every worker has ended the one before and their records are in {arguments.sweep} (pairbench merge).")
+    print("To each command belong the inventory and the variables with which the plan was made.")
     for number, stage in enumerate(stages, 1):
         print(f"Stage {number}: {_size(stage)}")
         for job in stage:
-            print(f"  worker {job.worker}, {job.pairs} pairs: {_command(plan.sweep, plan.blocks, job)}")
+            print(f"  worker {job.worker}, {_many(job.pairs, 'pair')}: {_command(plan, job)}")
     return 0
 
 
+def _arrange(sweep_dir: Path, plan: Plan, stages: Sequence[Stage]) -> None:
+    """Store the plan with the rounds of these stages, as long as nothing has been measured."""
+    if any((sweep_dir / RECORDS).glob("*.json")) or not isinstance(plan.steps, PlannedSteps):
+        return
+    try:
+        store_new(sweep_dir, in_stages(plan, stages), lambda: (plan, False))
+    except SweepHeld as error:
+        raise PlanError(f"{error}: share its plan before anything is measured") from error
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def _size(stage: Stage) -> str:
-    return f"{len(stage)} workers, {sum(len(job.hosts) for job in stage)} hosts, {sum(job.pairs for job in stage)} pairs"
+    hosts, pairs = sum(len(job.hosts) for job in stage), sum(job.pairs for job in stage)
+    return f"{_many(len(stage), 'worker')}, {_many(hosts, 'host')}, {_many(pairs, 'pair')}"
 
 
-def _command(sweep: str, blocks: int, job: Job) -> str:
-    given = {"pairbench_sweep": sweep, "pairbench_blocks": blocks, "pairbench_shard": job.worker}
+def _command(plan: Plan, job: Job) -> str:
+    given = {"pairbench_sweep": plan.sweep, "pairbench_blocks": plan.blocks, "pairbench_shard": job.worker}
     extra = [item for name, value in given.items() for item in ("-e", f"{name}={value}")]
-    return shlex.join(["ansible-playbook", PLAYBOOK, "--limit", ",".join(job.hosts), *extra])
+    forks = str(2 * widest_step(plan, frozenset(job.hosts)))
+    return shlex.join(["ansible-playbook", PLAYBOOK, "--limit", ",".join(job.hosts), "--forks", forks, *extra])
 
 
 def _merge(arguments: argparse.Namespace) -> int:

@@ -164,15 +164,8 @@ class Sweep:
         block = first_block(self._sweep_dir, self._goal, self._only)
         while block is not None and not (self._at_block_end(block) and self._converged()):
             delay = wait_before(self._goal, time.monotonic(), last_start)
-            expected = self._expected_seconds(block)
-            in_time = fits(self._goal, started, time.monotonic() + max(0.0, delay), expected)
-            if not in_time and block > self._planned_blocks():
-                _say(f"No time for block {block}: about {format_duration(expected)} would end after --for")
+            if not self._has_time(block, started, time.monotonic() + max(0.0, delay)):
                 break
-            # Before the first plan nothing is known; and what is missing of earlier blocks takes long only where hosts
-            # that were away have come back. Both begin all the same, and are ended when the time is over.
-            open_end = self._goal.budget is not None and not (expected and in_time)
-            self._stop_at = started + (self._goal.budget or 0.0) if open_end else None
             self._wait(delay, block)
             if self._interrupted:
                 break
@@ -185,6 +178,20 @@ class Sweep:
             block = block_after(max(block, load_plan(self._sweep_dir).blocks), self._goal)
         return self._end()
 
+    def _has_time(self, block: int, started: float, begin: float) -> bool:
+        """Whether a block may begin then, and when its pass has to be stopped where it may be longer than is known.
+
+        Before the first plan nothing is known; and what is missing of earlier blocks takes long only where hosts that
+        were away have come back.
+        """
+        budget, expected = self._goal.budget, self._expected_seconds(block)
+        in_time = fits(self._goal, started, begin, expected)
+        if not in_time and block > self._planned_blocks():
+            _say(f"No time for block {block}: about {format_duration(expected)} would end after --for")
+            return False
+        self._stop_at = None if budget is None or (expected and in_time) else started + budget
+        return True
+
     def _block(self, block: int) -> int | None:
         """One pass; an exit status where going on makes no sense."""
         log = next_log(self._sweep_dir)
@@ -196,7 +203,7 @@ class Sweep:
         result = self._pass.run(self._stop_at)
         self._pass = None
         self._passes += 1
-        if self._interrupted:
+        if self._interrupted or (self._stop_at is not None and time.monotonic() >= self._stop_at):
             return None
         if result.returncode and block <= had and self._measured() == measured and not (result.held or result.refused):
             self._leave_behind(had)
@@ -279,9 +286,8 @@ class Sweep:
         verdict = verdict_of(self._sweep_dir, self._only)
         if self._only is not None:
             _say(f"Of the hosts of --limit: {verdict.sentence}")
-        if not verdict.complete:
-            return NOT_VALID
-        return WELL if self._goal.width is None else self._said_convergence(self._goal.width)
+        status = WELL if self._goal.width is None else self._said_convergence(self._goal.width)
+        return status if verdict.complete else NOT_VALID
 
     def _said_convergence(self, width: float) -> int:
         blocks = load_plan(self._sweep_dir).blocks

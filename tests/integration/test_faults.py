@@ -167,7 +167,7 @@ def test_a_limit_measures_a_part_of_a_stored_plan(mesh: Mesh, bench: Bench) -> N
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     wait_until(lambda: not running(mesh), 30)
-    part = bench.run("--forks", "8", "--limit", "two,three,four")
+    part = bench.run("--forks", "2", "--limit", "two,three,four")  # one pair at once
     rows = [row for row in bench.table("runs") if "one" not in (row["server"], row["client"])]
     assert_measured(rows, 3, part.returncode, part.stdout + part.stderr)
     assert_complete(bench, ALL_PAIRS)

@@ -50,11 +50,11 @@ def test_two_controllers_share_one_plan(bench: Bench) -> None:
     planned = bench.run("--forks", "8", "-e", "pairbench_plan_only=true")
     assert planned.returncode == 0, planned.stdout + planned.stderr
     assert (bench.sweep / "plan.json").exists() and not (bench.sweep / "records").exists()
-    for worker in (1, 2):
-        shutil.copytree(bench.sweep, bench.directory / f"worker{worker}" / "default")
     asked = pairbench(bench, "shards", "results/default", "--workers", "2", "--json")
     stages = json.loads(asked.stdout)["stages"]
     assert [len(stage) for stage in stages] == [2, 2, 2], asked.stdout
+    for worker in (1, 2):
+        shutil.copytree(bench.sweep, bench.directory / f"worker{worker}" / "default")
     folders = [str(bench.directory / f"worker{worker}" / "default") for worker in (1, 2)]
     for stage in stages:
         workers = [work(bench, job["worker"], job["hosts"]) for job in stage]
@@ -69,6 +69,7 @@ def test_two_controllers_share_one_plan(bench: Bench) -> None:
     assert "of 6 planned runs are valid" in merged.stdout
     assert_measured(rows, 6, merged.returncode, merged.stdout, incomplete=1)
     assert overlapping(rows, bench) == []
+    assert {row["round"] for row in rows} == {"1", "2", "3"}  # as with one controller: the rounds are those of the stages
 
 
 def test_a_worker_that_jumps_the_barrier_is_refused_by_the_hosts(bench: Bench) -> None:

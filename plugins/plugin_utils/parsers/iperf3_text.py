@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from statistics import median_high
 from typing import Any
 
 from ..model import Side
@@ -157,7 +159,8 @@ class _Run:
     wordless: dict[str, _Row] = field(default_factory=dict)
     """Summary rows of UDP up to about 3.1: the sender's bytes and the receiver's losses in one."""
     interval_streams: dict[tuple[str, str], int] = field(default_factory=dict)
-    interval_seconds: float = 0.0
+    interval_lengths: Counter[float] = field(default_factory=Counter)
+    """Seconds, and how many intervals took them."""
     omitted_seconds: float = 0.0
     last_start: dict[tuple[str, str], float] = field(default_factory=dict)
     repeats: bool = False
@@ -204,7 +207,7 @@ class _Run:
         )
         self.last_start[key] = row.start
         self.interval_streams[key] = count + 1
-        self.interval_seconds = max(self.interval_seconds, row.seconds)
+        self.interval_lengths[row.seconds] += 1
 
     def take_stream(self, match: re.Match[str]) -> None:
         self.connected[match["id"]] = match
@@ -451,7 +454,8 @@ def _measure(run: _Run) -> Measured:
         streams_seen=len(streams) if run.connected else None,
         streams_expected=len(run.connected) if run.connected else None,
         interval_count=max(counts) if counts and run.from_start else None,
-        interval_seconds=run.interval_seconds or None,
+        # A busy machine stretches one interval and shortens the next, so the usual length counts.
+        interval_seconds=median_high(run.interval_lengths.elements()) if run.interval_lengths else None,
         ended=bool(run.summary or run.wordless),
         problems=tuple(problems),
         notes=_server_notes(run),

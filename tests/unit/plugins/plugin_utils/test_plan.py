@@ -15,6 +15,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import (
     remaining,
     run_count,
     what_remains,
+    widest_step,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import (
     load_or_create,
@@ -179,6 +180,7 @@ def test_what_remains_of_an_untouched_plan_is_counted_without_making_its_runs(co
 
 def test_a_limit_leaves_pairs_of_other_hosts_out() -> None:
     made = plan(4)
+    assert widest_step(made) == 2 and widest_step(made, {"h0", "h2", "h3"}) == 1
     left = what_remains(made, only=frozenset({"h0", "h2", "h3"}))
     assert left.hosts == {"h0", "h2", "h3"} and left.runs == run_count(made) // 2
     sessions = [session for _index, step in remaining(made, (), {"h0", "h2"}) for session in step.sessions]

@@ -173,7 +173,8 @@ def test_no_capacity_is_exceeded(
 
     rounds = rounds_for(pairs, uses, capacities)
     assert check_rounds(rounds, pairs, uses, capacities) == []
-    assert lower_bound(pairs, uses, capacities) <= len(rounds) <= len(pairs)
+    fewest = lower_bound(pairs, uses, capacities)
+    assert fewest <= len(rounds) <= 1.05 * fewest + 2
 
 
 @given(st.integers(4, 120), st.integers(4, 10), st.integers(2, 10), st.booleans())

@@ -7,9 +7,16 @@ import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils import cli
 from ansible_collections.pairbench.lab.plugins.plugin_utils.merge import merge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Plan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import PlanError, Selection, directed_pairs, make_plan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_plan, store_plan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.shards import Stage, stages_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import (
+    PlanError,
+    Selection,
+    directed_pairs,
+    make_plan,
+    run_count,
+)
+from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_or_create, load_plan, store_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.schedule import check_rounds, resources_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.shards import Stage, in_stages, stages_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,6 +75,29 @@ def test_every_pair_meets_and_no_two_jobs_of_a_stage_share_anything(
     assert not check_stages(stages, pairs_of(made), hypervisors)
     assert sum(job.pairs for stage in stages for job in stage) == len(pairs_of(made))
     assert all(len(stage) <= workers for stage in stages) and len(stages) <= 2 * workers - 1
+    arranged = in_stages(made, stages)
+    assert pairs_of(arranged) == pairs_of(made) and run_count(arranged) == run_count(made)
+    for item in arranged.steps.rounds:  # capacity 1 where nothing else is said
+        assert not check_rounds([item.pairs], item.pairs, lambda pair: resources_of(pair, hypervisors, {}), {})
+
+
+def rounds_taken(made: Plan, stages: list[Stage]) -> int:
+    """How many rounds follow each other when the workers of each stage work at once."""
+    done: set[frozenset[str]] = set()
+    total = 0
+    for stage in stages:
+        mine = [{pair for pair in pairs_of(made) - done if pair <= set(job.hosts)} for job in stage]
+        total += max(sum(any(set(pair) in pairs for pair in item.pairs) for item in made.steps.rounds) for pairs in mine)
+        done |= set().union(*mine)
+    return total
+
+
+@pytest.mark.parametrize(("hosts", "workers"), [(8, 2), (40, 2), (40, 4), (30, 3)])
+def test_shards_take_no_more_rounds_than_one_controller(hosts: int, workers: int) -> None:
+    made = plan(hosts)
+    stages = stages_of(made, workers)
+    assert rounds_taken(made, stages) > hosts - 1  # as the plan is made for one controller
+    assert rounds_taken(in_stages(made, stages), stages) <= hosts - 1 + 2 * workers  # groups of unequal size
 
 
 def test_a_full_mesh_keeps_all_workers_busy_in_every_stage() -> None:
@@ -137,6 +167,14 @@ def test_the_command_prints_a_command_for_every_worker(tmp_path: Path, capsys: p
     assert cli.main(["shards", str(folder), "--workers", "2"]) == 0
     shown = capsys.readouterr().out
     assert "8 hosts, 2 workers, 3 stages" in shown and shown.count("ansible-playbook") == 6
-    assert "-e pairbench_shard=2" in shown
+    assert "-e pairbench_shard=2" in shown and shown.count("--forks 4 ") == 6  # four hosts, two pairs at once
+    assert "inventory and the variables with which the plan was made" in shown
     assert cli.main(["shards", str(folder), "--workers", "2", "--json"]) == 0
     assert '"stages"' in capsys.readouterr().out
+    arranged = load_plan(folder)
+    assert arranged == in_stages(copy_of(plan(8), "u1"), stages_of(plan(8), 2))
+    more, _grown = load_or_create(folder, lambda seed, blocks: plan(8, seed=seed, blocks=blocks), blocks=3, seed=0)
+    assert more.steps.rounds == arranged.steps.rounds != plan(8).steps.rounds and more.blocks == 3
+    (folder / "records" / "b001.json").write_text("{}", encoding="utf-8")
+    assert cli.main(["shards", str(folder), "--workers", "4"]) == 0
+    assert load_plan(folder) == arranged, "what has begun to be measured stays as it is"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import note
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep import (
     BadValue,
     Goal,
+    Width,
     block_after,
     blocks_tried,
     duration,
@@ -159,10 +161,8 @@ def test_options_are_those_of_ansible_playbook(tmp_path: Path) -> None:
 
 
 def test_each_pass_has_a_log_of_its_own(tmp_path: Path) -> None:
-    assert next_log(tmp_path).name == "pass-001.log"
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "pass-001.log").touch()
-    assert next_log(tmp_path).name == "pass-002.log"
+    names = [next_log(tmp_path).name for _pass in range(3)]  # also where none of them has begun to write
+    assert names == ["pass-001.log", "pass-002.log", "pass-003.log"]
 
 
 def test_the_callback_is_always_on() -> None:
@@ -179,11 +179,12 @@ def test_lines_that_say_how_far_a_pass_is_are_shown_and_others_are_not() -> None
 
 
 class Lab:
-    """Passes of a playbook that measures everything but the pairs of a host that is away."""
+    """Passes of a playbook that measures everything but the pairs of hosts that are away."""
 
     def __init__(self, sweep_dir: Path, away: str = "") -> None:
         self.sweep_dir, self.away = sweep_dir, away
         self.passes: list[int] = []
+        self.takes = 0.0
 
     def __call__(self, _playbook: str, options: list[str], log: Path, _say: object) -> Lab:
         self.log = log
@@ -192,12 +193,12 @@ class Lab:
 
     def run(self, stop_at: float | None = None) -> PassResult:
         self.stop_at = stop_at
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        self.log.touch()
+        time.sleep(self.takes)
         had = load_plan(self.sweep_dir).blocks if (self.sweep_dir / "plan.json").exists() else 0
         made = plan(blocks=max(self.passes[-1], had))
         store_plan(self.sweep_dir, made)
-        finish(self.sweep_dir, [run.run_id for run in planned_runs(made) if self.away not in (run.server, run.client)])
+        away = set(self.away.split())
+        finish(self.sweep_dir, [run.run_id for run in planned_runs(made) if not away & {run.server, run.client}])
         return PassResult(2 if self.away else 0, False, (), self.log)
 
 
@@ -256,3 +257,30 @@ def test_what_a_host_that_is_away_has_missed_does_not_use_up_the_time_of_a_night
     assert lab.stop_at is not None  # hosts that have come back: as much as there is time for
     assert sweep(lab, "--more", "1", "--for", "8s") == (0, [4]) and lab.stop_at is None
     assert sweep(lab, "--more", "1", "--for", "7s") == (0, []), "a new block is not begun when there is no time for it"
+
+
+def test_whether_it_converged_is_said_although_something_is_missing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.away = "h3"
+    width = Width("iperf3 case, h1 <- h2", "throughput_received", 0.2)
+    monkeypatch.setattr(sweep_command.Sweep, "_widths", lambda _self: [width])
+    assert sweep(lab, "--until-ci", "5%", "--max-blocks", "6") == (1, [1, 2, 3, 4, 5, 6])
+    assert "NOT CONVERGED after 6 blocks: 1 intervals are wider than 5 %" in capsys.readouterr().out
+    assert sweep(lab, "--until-ci", "30%") == (1, [1])
+    assert "Converged after 6 blocks" in capsys.readouterr().out
+    lab.away = ""
+    assert sweep(lab, "--until-ci", "5%", "--max-blocks", "6") == (3, [1])
+
+
+def test_a_first_block_of_unknown_length_is_ended_when_the_time_is_over(lab: Lab) -> None:
+    assert sweep(lab, "--for", "1h", "--max-blocks", "1") == (0, [1]) and lab.stop_at is not None
+    assert sweep(lab, "--for", "1h", "--max-blocks", "2") == (0, [2]) and lab.stop_at is None
+
+
+def test_a_block_that_was_ended_in_time_has_not_failed(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    lab.away = "h1 h2"
+    lab.takes = 0.02
+    assert sweep(lab, "--for", "0.01s", "--max-blocks", "2")[1] == [1]
+    shown = capsys.readouterr()
+    assert "measured nothing" not in shown.err and "No time for block 2" in shown.out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -87,6 +88,22 @@ def test_missing_intervals() -> None:
 
     finding = changed(change)
     assert (finding.status, finding.reason) == ("invalid", "short_run")
+
+
+def test_an_interval_that_a_busy_machine_stretched_is_no_fault() -> None:
+    """Up to 3.16 the length of an interval that was asked for is not printed, and the next one is shorter instead."""
+
+    def change(document: Document) -> None:
+        document["start"]["test_start"]["duration"] = 30
+        document["end"]["sum_received"]["seconds"] = 30.0
+        first = document["intervals"][0]
+        ends = [*range(20), 20.3, *range(21, 31)]
+        document["intervals"] = [
+            first | {"sum": first["sum"] | {"start": start, "end": end, "seconds": end - start}}
+            for start, end in itertools.pairwise(ends)
+        ]
+
+    assert changed(change).status == "valid"
 
 
 def test_nothing_received_is_invalid_and_has_no_throughput() -> None:

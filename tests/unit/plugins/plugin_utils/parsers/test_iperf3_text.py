@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,15 @@ def test_several_streams_without_their_sum() -> None:
     others = [line.replace("[  5]", "[  7]") for line in (SENDER, RECEIVER)]
     (finding,) = recognise(HEADER, SENDER, RECEIVER, *others, "iperf Done.")
     assert (finding.status, finding.reason, finding.samples) == ("failed", "truncated", ())
+
+
+def test_an_interval_that_a_busy_machine_stretched_is_no_fault() -> None:
+    ends = [*range(20), 20.3, *range(21, 31)]
+    rows = [f"[  5]   {start:.2f}-{end:.2f}  sec  741 MBytes  6.21 Gbits/sec    0" for start, end in pairwise(ends)]
+    started = "[  5] local 10.0.0.2 port 50000 connected to 10.0.0.1 port 5201"
+    (finding,) = recognise("Connecting to host 10.0.0.1, port 5201", started, HEADER, *rows, HEADER, SENDER, RECEIVER,
+                           "", "iperf Done.")
+    assert (finding.status, finding.detail) == ("valid", "")
 
 
 def test_two_summaries_are_two_runs() -> None:
