@@ -188,7 +188,7 @@ def _hosts_of_the_plan(hosts, stored):
 
     With fewer hosts than the stored plan has (``--limit``), the plan stays and only their pairs are measured.
     """
-    if len(hosts) < len(stored) and all(stored.get(host) == address for host, address in hosts.items()):
+    if 2 <= len(hosts) < len(stored) and all(stored.get(host) == address for host, address in hosts.items()):
         return stored, frozenset(hosts)
     return hosts, None
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils import live_pass
@@ -20,6 +22,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
+        controller = os.getppid()
         live = live_pass.current()
         if live is None:
             raise AnsibleActionFail("No sweep has been planned in this play: use the role pairbench.lab.bench")
@@ -28,6 +31,7 @@ class ActionModule(ActionBase):
         host = task_vars["inventory_hostname"]
         if host in task_vars["_bench_plan"]["hypervisors"]:
             result.update(self._observe(live, host, task_vars))
+            _leave_without(controller)
             return result
         session = session_of(live.step, host) if live.step else None
         why = live.why_left_out(session) if session else "this host rests in this step"
@@ -37,6 +41,7 @@ class ActionModule(ActionBase):
         returned = self._execute_module(
             module_name=SESSION, module_args=_arguments(live, session, host, task_vars), task_vars=task_vars
         )
+        _leave_without(controller)
         result.update(_as_data(returned))
         return result
 
@@ -47,6 +52,15 @@ class ActionModule(ActionBase):
         returned = self._execute_module(module_name=OBSERVE, module_args={"watches": watches}, task_vars=task_vars)
         # What could not be counted stands in the records of the runs, with the reason.
         return returned | {"failed": False} if returned.get("failed") else returned
+
+
+def _leave_without(controller):
+    """End this process where its controller was killed meanwhile: it would wait for ever to hand its result over.
+
+    The hosts have kept what was measured.
+    """
+    if os.getppid() != controller:
+        os._exit(1)
 
 
 def _guests(task_vars):

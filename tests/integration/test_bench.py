@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -49,6 +50,8 @@ def test_the_main_job(bench: Bench) -> None:
     assert again.returncode == done.returncode, again.stdout + again.stderr
     assert changed_total(again.stdout) == 0
     assert "nothing to do" in again.stdout
+    alone = bench.run("--limit", "one")
+    assert alone.returncode == 2 and "fewer than two hosts to measure between (one)" in words(alone.stdout)
     assert {path: path.read_bytes() for path in bench.sweep.glob("*.csv")} == before
 
 
@@ -123,6 +126,18 @@ def test_a_missing_record_is_measured_again_and_nothing_else(bench: Bench) -> No
     assert_each_planned_run_once(bench, 2, again)
 
 
+def controllers(bench: Bench) -> list[str]:
+    """Processes of ansible-playbook that work on this inventory."""
+    inventory = str(bench.directory / "lab.yml").encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if inventory in words and any(word.endswith(b"ansible-playbook") for word in words):
+                found.append(path.parent.name)
+    return found
+
+
 def interrupted(bench: Bench, number: int, group: bool) -> str:
     """Start the main job, end its controller in the middle of the second session, then continue; what the first said."""
     process = bench.start("-e", "iperf3_seconds=4", "-e", "sockperf_seconds=4")
@@ -138,6 +153,7 @@ def interrupted(bench: Bench, number: int, group: bool) -> str:
     assert process.returncode != 0
     wait_until(lambda: not running(bench.pair), 60, "the end of every tool")
     assert all(host.listening() == "" for host in bench.pair.hosts)
+    wait_until(lambda: not controllers(bench), 60, "the end of every process of the controller")
     kept = {path: path.read_bytes() for path in records.glob("*.json")}
     assert len(kept) >= 2
     again = bench.run("-e", "iperf3_seconds=4", "-e", "sockperf_seconds=4")
@@ -148,6 +164,17 @@ def interrupted(bench: Bench, number: int, group: bool) -> str:
 
 def test_a_killed_controller_loses_nothing_and_leaves_nothing(bench: Bench) -> None:
     interrupted(bench, signal.SIGKILL, group=False)
+
+
+def test_a_killed_controller_leaves_no_process_that_waits_to_be_heard(bench: Bench) -> None:
+    # Results of this size do not fit into the pipe to a controller that reads no more.
+    bench.variables |= {"pairbench_benchmarks": ["iperf3"], "iperf3_parallel": 48, "iperf3_seconds": 5}
+    process = bench.start()
+    wait_until(lambda: any("iperf3" in line for line in running(bench.pair)), 90, "the session")
+    process.kill()
+    process.communicate(timeout=60)
+    wait_until(lambda: not running(bench.pair), 60, "the end of every tool")
+    wait_until(lambda: not controllers(bench), 30, "the end of every process of the controller")
 
 
 def test_what_is_collected_is_not_counted_as_still_to_be_done(bench: Bench) -> None:
