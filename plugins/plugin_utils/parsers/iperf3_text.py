@@ -144,7 +144,9 @@ class _Run:
     """True when the text has the run's first line, so that its last one must be there too."""
     done: bool = False
     followed: bool = False
-    """True when other text follows the summary, so that the summary was not cut off."""
+    """True when something certainly follows the summary, so that the summary was not cut off."""
+    followed_at: int = 0
+    """The first line of other text after the summary; 0 where there is none."""
     reverse: bool = False
     two_ways: bool = False
     after_intervals: bool = False
@@ -232,12 +234,24 @@ class TextRecogniser:
         if text[:1] == "[":
             return self._feed_bracket(text, number)
         if text[:1] not in _FIRST_CHARACTERS:
-            self._mark_followed(text)
+            self._mark_followed(text, number)
             return ()
         return self._feed_words(text, number)
 
-    def close(self) -> Iterable[Finding]:
-        """Give back the run that the text ends in, if it ends in one."""
+    def divide(self) -> None:
+        """Know that a fence or a heading stands here: no output is continued behind it."""
+        run = self._run
+        if run is not None and (run.summary or run.wordless):
+            run.followed = True
+
+    def close(self, cut_line: int = 0) -> Iterable[Finding]:
+        """Give back the run that the text ends in, if it ends in one.
+
+        ``cut_line`` is the number of the last line where that has no line ending: it may be the beginning of
+        what is wrapped around a further row, so it does not prove that the summary is whole.
+        """
+        if self._run is not None and self._run.followed_at == cut_line:
+            self._run.followed_at = 0
         found = self._finish()
         for message in self._early:
             if not (self._found_any and message.startswith(_SERVER_STOPPED)):
@@ -309,7 +323,7 @@ class TextRecogniser:
             self._version = version["version"]
             return found
         if self._run is None or not self._take_detail(self._run, text):
-            self._mark_followed(text)
+            self._mark_followed(text, number)
         return []
 
     def _open(self, text: str, number: int) -> list[Finding]:
@@ -353,9 +367,10 @@ class TextRecogniser:
             self._run.troubles.append(message)
         return found
 
-    def _mark_followed(self, text: str) -> None:
-        if self._run is not None and text and (self._run.summary or self._run.wordless):
-            self._run.followed = True
+    def _mark_followed(self, text: str, number: int) -> None:
+        run = self._run
+        if run is not None and text and not run.followed_at and (run.summary or run.wordless):
+            run.followed_at = number
 
     def _take_detail(self, run: _Run, text: str) -> bool:
         """Take what a run says about itself outside of its table; tell whether the line was such."""
@@ -538,14 +553,15 @@ def _cut_off(run: _Run, directions: dict[str, Direction]) -> Problem | None:
         return Problem("truncated", 'The output has its beginning but not its last line, "iperf Done."')
     if run.two_ways and len(directions) < 2:
         return Problem("truncated", "The summary of a run in both directions has one of them only.")
-    if run.wordless and not run.summary and not (run.done or run.followed):
+    followed = run.followed or run.followed_at > 0
+    if run.wordless and not run.summary and not (run.done or followed):
         return Problem("truncated", "The output stops in its summary.")
     streams = _summary_streams(run) | {stream for _, stream in run.interval_streams if stream != "SUM"}
     streams |= {stream for rows in run.summary.values() for stream in rows} - {"SUM"}
     known = set(run.connected) or streams
     if len(known) > (2 if run.two_ways else 1) and not _has_sums(run):
         return Problem("truncated", f"{len(known)} streams ran and the output has no complete [SUM].")
-    certain = run.done or run.followed or run.connected or run.interval_streams or _has_sums(run)
+    certain = run.done or followed or run.connected or run.interval_streams or _has_sums(run)
     if not certain:
         return Problem(
             "truncated", "The text ends with one stream's row: whether others followed is not shown."
@@ -587,8 +603,10 @@ def _parameters(run: _Run, streams: int, *, reverse: bool) -> dict[str, Any]:
     if run.omitted_seconds:
         shown.setdefault("omit", round(run.omitted_seconds))
     if run.summary or run.wordless or run.reverse:
-        shown["reverse"] = run.reverse or reverse
         shown["bidir"] = run.two_ways
+        # A client says at its beginning that it is in reverse mode; its table alone is the same either way.
+        if run.reverse or reverse or run.two_ways or run.from_start or run.side == "server":
+            shown["reverse"] = run.reverse or reverse
     return shown
 
 

@@ -192,3 +192,24 @@ def test_a_table_of_calls_cut_within_its_last_number_is_not_valid() -> None:
         assert found.status == ("valid" if cut == 0 else "invalid"), cut
         assert (found.reason == "truncated") == (cut > 0)
         assert cut == 0 or not found.calls
+
+
+SUMMARY = """[ ID] Interval           Transfer     Bitrate         Retr
+[  5]   0.00-30.00  sec  21.7 GBytes  6.21 Gbits/sec    0             sender
+[  5]   0.00-30.00  sec  21.7 GBytes  6.21 Gbits/sec                  receiver
+"""
+
+
+@pytest.mark.parametrize("wrapper", ["client-1  | ", "2026-03-01T10:00:00Z ", "[STDOUT] ", "user@vm1 $ ", "> "])
+def test_a_wrapper_cut_off_behind_the_first_streams_rows_proves_nothing(wrapper: str) -> None:
+    text = "".join(wrapper + line for line in SUMMARY.splitlines(keepends=True))
+    for length in range(len(wrapper)):
+        [found] = findings_of(text + wrapper[:length])
+        assert found.reason == "truncated", wrapper[:length]
+
+
+@pytest.mark.parametrize("fence", ["```", "```\n", "~~~\n", "# Next\n"])
+def test_a_fence_behind_the_rows_of_one_stream_proves_them_whole(fence: str) -> None:
+    [found] = findings_of("```\n" + SUMMARY + fence)
+    assert found.status == "valid"
+    assert "reverse" not in found.parameters, "the table is the same in both directions"
