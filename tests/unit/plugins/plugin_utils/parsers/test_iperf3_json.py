@@ -250,3 +250,20 @@ def test_errors_are_sorted(message: str, reason: str) -> None:
 def test_versions_sort_as_numbers() -> None:
     assert version_number("3.9") < version_number("3.10.1+") < version_number("3.21")
     assert version_number(None) == ()
+
+
+def test_documents_of_files_without_a_last_line_ending_are_all_found() -> None:
+    texts = [(CAPTURES / name).read_text().strip() for name in ("3.12/tcp.client.json", "3.22/udp.client.json")]
+    texts.append(json.dumps(json.loads(texts[0])))
+    findings = recognise("".join(texts) + "\n")
+    assert [(found.status, found.mode) for found in findings] == [
+        ("valid", "tcp"),
+        ("valid", "udp"),
+        ("valid", "tcp"),
+    ]
+    first = texts[0].count("\n") + 1
+    assert [found.line for found in findings] == [1, first, first + texts[1].count("\n")]
+
+
+def test_many_documents_in_one_line_take_no_recursion() -> None:
+    assert recognise('{"start": 0, "end": 1}' * 20_000) == []
