@@ -46,7 +46,9 @@ _CPU = re.compile(r"CPU Utilization: local/\w+ (?P<local>[\d.]+)% .*remote/\w+ (
 _CONGESTION = re.compile(r"(?:snd|rcv)_tcp_congestion (?P<name>\S+)")
 _BITRATE = re.compile(r"Target Bitrate: (?P<bitrate>\d{1,18})")
 _TROUBLE = re.compile(
-    r"iperf3?: (?P<message>(?:error|interrupt) - .*|the (?:client|server) has terminated.*)"
+    r"iperf3?: (?P<message>(?:error|interrupt|parameter error) - .*"
+    r"|the (?:client|server) has (?:terminated|unexpectedly closed).*"
+    r"|(?:unrecogni[sz]ed|invalid) option .*|option .*requires an argument.*)"
 )
 _TITLE = ":  "
 _TROUBLES_KEPT = 8
@@ -429,7 +431,7 @@ def _speaker(message: str) -> Side | None:
     """Return which end prints this message about the end of a test, if it is one."""
     if message.startswith(("interrupt - the client", "error - the server has terminated")):
         return "client"
-    if message.startswith((_SERVER_STOPPED, "the client has terminated")):
+    if message.startswith((_SERVER_STOPPED, "the client has ")):
         return "server"
     return None
 

@@ -240,7 +240,13 @@ def test_both_ends_together_have_the_loss() -> None:
         ("control socket has closed unexpectedly", "interrupted"),
         ("interrupt - the client has terminated by signal Interrupt(2)", "interrupted"),
         ("error - unable to receive cookie at server: Bad file descriptor", "tool_error"),
-        ("unable to connect to server: No route to host", "tool_error"),
+        ("unable to connect to server: No route to host", "address_missing"),
+        ("error - unable to start listener for connections: Address already in use", "address_in_use"),
+        ("error - unable to send control message: Bad file descriptor", "refused"),
+        ("the client has unexpectedly closed the connection", "interrupted"),
+        ("parameter error - must either be a client (-c) or server (-s)", "bad_option"),
+        ("unrecognized option '--bidir'", "bad_option"),
+        ("option requires an argument -- 'c'", "bad_option"),
     ],
 )
 def test_errors_are_sorted(message: str, reason: str) -> None:
@@ -267,3 +273,13 @@ def test_documents_of_files_without_a_last_line_ending_are_all_found() -> None:
 
 def test_many_documents_in_one_line_take_no_recursion() -> None:
     assert recognise('{"start": 0, "end": 1}' * 20_000) == []
+
+
+def test_a_receivers_figure_that_is_no_number_is_no_valid_run() -> None:
+    finding = changed(lambda document: document["end"]["sum_received"].update(bits_per_second="1"))
+    assert (finding.status, finding.reason) == ("invalid", "no_data")
+
+
+def test_what_cannot_be_believed_has_no_figures() -> None:
+    finding = changed(lambda document: document["start"]["test_start"].update(duration=60))
+    assert (finding.status, finding.reason, finding.samples) == ("invalid", "short_run", ())

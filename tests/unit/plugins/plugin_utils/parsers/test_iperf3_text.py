@@ -150,3 +150,25 @@ def test_packet_counts_of_a_servers_output() -> None:
     assert counts is not None
     assert counts.packets > 1000
     assert receivers_datagrams("") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("iperf3: parameter error - must either be a client (-c) or server (-s)", "bad_option"),
+        ("iperf3: unrecognized option '--bidir'", "bad_option"),
+        ("iperf3: option requires an argument -- 'c'", "bad_option"),
+        ("iperf3: error - unable to start listener for connections: Address already in use", "address_in_use"),
+    ],
+)
+def test_a_start_that_came_to_nothing_is_a_failed_run(line: str, reason: str) -> None:
+    (finding,) = recognise(line, "", "Usage: iperf3 [-s|-c host] [options]")
+    assert (finding.status, finding.reason, finding.detail) == ("failed", reason, line.removeprefix("iperf3: "))
+
+
+def test_a_client_that_vanished_interrupts_the_servers_run() -> None:
+    start = "Accepted connection from 192.0.2.2, port 40000"
+    row = "[  5]   0.00-1.00   sec  1.10 GBytes  9.41 Gbits/sec"
+    end = "iperf3: the client has unexpectedly closed the connection"
+    (finding,) = recognise(start, row, end)
+    assert (finding.status, finding.reason) == ("failed", "interrupted")
