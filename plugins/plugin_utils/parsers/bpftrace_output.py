@@ -21,8 +21,13 @@ _TEXT_STATS = re.compile(r"@(\w*)(?:\[(.*)\])?: (?:count \d+, (?:average|total) 
 _BUCKET = re.compile(r"[\[(]-?[\d.]+[KMGTPE]?(?:, -?[\d.]+[KMGTPE]?[)\]]|\.\.\.\)|\])\s+\d+ \|")
 _ATTACHED = re.compile(r"(?:stdin:\S+ )?Attach(?:ing|ed) (\d+) probes?\b")
 _LOST = re.compile(r"Lost (\d+) (?:events|stacks)|Skipped (\d+) events", re.I)
-_MAP_FULL = re.compile(r"map full|map_full|E2BIG|No space (?:left )?in map|Argument list too long", re.I)
+_MAP_FULL = re.compile(
+    r"map full|map_full|\bmap\b.* is full|failed to update map|E2BIG|No space (?:left )?in map|Argument list too long",
+    re.I,
+)
 _HELPER = re.compile(r"WARNING: Failed to map_\w+|Failed to (?:probe|map)_\w+:|helper error", re.I)
+_PLACED = re.compile(r"\S+:\d+:\d+(?:-\d+)?: (?:WARNING|ERROR): ")
+_QUOTED_LINES = 3
 _ERROR = re.compile(r"(?:\S+:\d+:\d+(?:-\d+)?: )?(?:ERROR|FATAL): (.*)")
 # A memory-lock limit that could not be raised does not matter on kernels that count memory by cgroup.
 _HARMLESS = ("RLIMIT_MEMLOCK",)
@@ -60,6 +65,8 @@ class _Output:
     count: int = 0
     open_row: bool = False
     """The last line was a row of a text map, and nothing has come after it."""
+    quoted: int = 0
+    """Lines that may still quote the program a warning is about: a word on the helper, the source, tildes."""
 
     def problem(self, reason: str, detail: str) -> None:
         if all(known != reason for known, _ in self.problems):
@@ -122,6 +129,12 @@ class BpftraceRecogniser:
             )
         return (_judge(output),)
 
+    def divide(self, line: str) -> Iterable[Finding]:
+        """Take a fence or a heading: an output ends there, unless the tildes underline what is warned about."""
+        if self._output is not None and self._output.quoted and line.startswith("~"):
+            return ()
+        return self.close()
+
     def notice(self, text: str) -> None:
         """Take one line of the tracer's standard error, where that was kept apart."""
         if self._output is not None:
@@ -174,7 +187,13 @@ class BpftraceRecogniser:
         output = self._output
         if output is None or not text:
             return ()
-        if _take_notice(output, text) or not output.rows:
+        if _take_notice(output, text):
+            output.quoted = _QUOTED_LINES if _PLACED.match(text) else 0
+            return ()
+        if output.quoted:
+            output.quoted = 0 if text.startswith("~") else output.quoted - 1
+            return ()
+        if not output.rows:
             # Before its maps the tracer's output may be mixed with what the traced program prints.
             return ()
         return self.close()
@@ -278,7 +297,7 @@ def _take_notice(output: _Output, text: str) -> bool:
         output.problem(reason, f"The tracer says: {text[:200]}.")
     elif _BUCKET.match(text):
         output.problem("histogram", _HISTOGRAM.format(text[:60]))
-    elif "WARNING: " in text and _MAP_FULL.search(text):
+    elif ("WARNING: " in text or "ERROR: " in text) and _MAP_FULL.search(text):
         output.problem("map_full", f"The tracer says: {text[:200]}.")
     elif _refusal(text):
         output.problem("tracer_error", f"The tracer says: {text[:200]}.")

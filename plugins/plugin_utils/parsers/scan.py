@@ -43,7 +43,7 @@ def _found(lines: Iterable[str]) -> Iterator[Finding]:
     for number, line_of_text in enumerate(lines, 1):
         before, raw = raw, line_of_text
         if raw.startswith(DIVIDERS):
-            yield from tracer.close()
+            yield from tracer.divide(raw)
             text.divide()
         line = clean(raw)
         if not line or line.isspace():

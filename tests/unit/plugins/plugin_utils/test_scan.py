@@ -213,3 +213,28 @@ def test_a_fence_behind_the_rows_of_one_stream_proves_them_whole(fence: str) -> 
     [found] = findings_of("```\n" + SUMMARY + fence)
     assert found.status == "valid"
     assert "reverse" not in found.parameters, "the table is the same in both directions"
+
+
+WARNED = """stdin:3:1-12: WARNING: Map full; can't update element. Try increasing max_map_keys config
+Additional Info - helper: map_update_elem, retcode: -7
+@[args->id] = count();
+~~~~~~~~~~~
+"""
+ROW = "@[iperf3, 0]: {}\n"
+
+
+@pytest.mark.parametrize("rows", ["", ROW.format(3), ROW.format(3) + WARNED.replace(":3:", ":4:")])
+def test_source_quoted_by_a_warning_does_not_end_the_tracers_output(rows: str) -> None:
+    """Its tildes are no fence: what follows would be a table of which nobody says that calls are missing."""
+    for warned in (WARNED, WARNED.replace("Additional Info - helper: map_update_elem, retcode: -7\n", "")):
+        [found] = findings_of("Attaching 1 probe...\n" + rows + warned + ROW.format(17))
+        assert (found.reason, found.calls) == ("map_full", ())
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["WARNING: map @calls is full", "ERROR: failed to update map: No space left on device", "Lost 12 events"],
+)
+def test_any_word_of_a_loss_spoils_the_counts(words: str) -> None:
+    [found] = findings_of("Attaching 1 probe...\n" + words + "\n\n" + ROW.format(17))
+    assert found.reason == ("lost_events" if words.startswith("Lost") else "map_full")
