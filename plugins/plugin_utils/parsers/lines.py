@@ -29,6 +29,7 @@ _COMMAND = (
     r"(?=(?:sudo|time|timeout|taskset|numactl|ip netns exec|(?:/\S*/|\./)?(?:iperf3|sockperf|bpftrace))\b)"
 )
 _USER_PROMPT = re.compile(r"(?:\([\w.-]+\) ?)?\[?[\w.-]+@[\w.-]+(?:[: ][^$#%]*?)?[$#%] +(?=\S)")
+_HOST_PROMPT = re.compile(rf"[\w.-]+(?::[^\s$#%]*)?[$#%>] *{_COMMAND}")
 _BARE_PROMPT = re.compile(rf"[$#%+] +{_COMMAND}")
 _QUOTE = re.compile(r"(?:> ?)+")
 _FENCE = re.compile(r"(?:`{3,}|~~~)[\w+-]*\s*$")
@@ -110,7 +111,10 @@ def _peel_words(line: str, first: str) -> str:
         shorter = _cut(line, _CONTAINER)
         if shorter is not line:
             return shorter
-    return _cut(line, _USER_PROMPT) if "@" in line else line
+    if "@" in line:
+        return _cut(line, _USER_PROMPT)
+    # Only sockperf's commands are read: its output does not say what was asked of it.
+    return _cut(line, _HOST_PROMPT) if "sockperf " in line else line
 
 
 def _peel_quotes(line: str) -> str:
