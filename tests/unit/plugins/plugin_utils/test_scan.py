@@ -119,14 +119,19 @@ def test_junk_and_wrappers_around_captures_change_nothing(
     assert [f.line for f in found] == [f.line for f in expected]
 
 
-@given(st.sampled_from(sorted(OUTPUTS)), st.integers(0, 20000))
+@given(
+    st.sampled_from(sorted(OUTPUTS)),
+    st.sampled_from(["", "[STDOUT] ", "client-1  | ", "2026-03-01T10:00:00Z ", "> "]),
+    st.integers(0, 20000),
+)
 @settings(max_examples=300, deadline=None)
-def test_truncation_anywhere_never_gives_a_valid_wrong_figure(name: str, length: int) -> None:
+def test_truncation_anywhere_never_gives_a_valid_wrong_figure(name: str, wrapper: str, length: int) -> None:
+    text = "".join(wrapper + line for line in OUTPUTS[name].splitlines(keepends=True))
     whole = {
         sample.metric: sample.value for finding in findings_of(OUTPUTS[name]) for sample in finding.samples
     }
     calls = {(c.comm, c.number, c.syscall): c.calls for f in findings_of(OUTPUTS[name]) for c in f.calls}
-    for finding in findings_of(OUTPUTS[name][:length]):
+    for finding in findings_of(text[:length]):
         if finding.status != "valid":
             assert finding.reason
             assert finding.detail
