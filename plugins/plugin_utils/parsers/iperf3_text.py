@@ -267,7 +267,7 @@ class TextRecogniser:
             return self._take_row(_row(match), number)
         header = _HEADER.match(text)
         if header is not None:
-            found = self._finish() if self._is_summarised() else self._release_orphan()
+            found = self._finish_followed() if self._is_summarised() else self._release_orphan()
             self._current(number).take_header(header)
             return found
         stream = _STREAM.match(text)
@@ -278,10 +278,27 @@ class TextRecogniser:
         return []
 
     def _take_row(self, row: _Row, number: int) -> list[Finding]:
-        next_run = not row.who and not row.datagrams and self._is_summarised()
-        found = self._finish() if next_run else self._release_orphan()
+        if self._has_summary_of(row):
+            found = self._finish_followed()
+        elif not row.who and not row.datagrams and self._is_summarised():
+            found = self._finish()  # it may be a row of the summary that is cut off: it proves nothing
+        else:
+            found = self._release_orphan()
         self._current(number).take_row(row)
         return found
+
+    def _has_summary_of(self, row: _Row) -> bool:
+        """Tell whether the open run has this row of its summary already, as where only summaries were kept."""
+        run = self._run
+        if run is None or run.server is not None or not row.who:
+            return False
+        return row.stream in run.summary.get((row.role, row.who), {})
+
+    def _finish_followed(self) -> list[Finding]:
+        """Close the open run because another one's table begins, so that its own is whole."""
+        assert self._run is not None
+        self._run.followed = True
+        return self._finish()
 
     def _is_summarised(self) -> bool:
         """Tell whether the open run has its summary already: what comes now is another run's."""

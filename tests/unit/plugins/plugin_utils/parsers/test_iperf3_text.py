@@ -46,7 +46,18 @@ def test_several_streams_without_their_sum() -> None:
 
 def test_two_summaries_are_two_runs() -> None:
     found = recognise(HEADER, SENDER, RECEIVER, HEADER, SENDER, RECEIVER, "text")
-    assert len(found) == 2
+    assert [one.status for one in found] == ["valid", "valid"]
+
+
+def test_rows_of_several_runs_without_anything_between_them_are_never_mixed() -> None:
+    runs = [[line.replace("6.21 G", f"{rate} G") for line in (SENDER, RECEIVER)] for rate in (6.21, 7.21)]
+    found = recognise(*runs[0], *runs[1], "text")
+    assert [metrics(one)["throughput_received"] for one in found] == [6.21e9, 7.21e9]
+    first, second = recognise(*runs[0], runs[1][0], "text")
+    assert metrics(first) == {"throughput_received": 6.21e9, "throughput_sent": 6.21e9, "retransmits": 12}
+    assert "throughput_received" not in metrics(second)
+    sums = [line.replace("[  5]", "[SUM]") for line in (*runs[0], *runs[1])]
+    assert [metrics(one)["throughput_sent"] for one in recognise(*sums)] == [6.21e9, 7.21e9]
 
 
 @pytest.mark.parametrize(
