@@ -41,6 +41,9 @@ _JSON_LINE = re.compile(
     r'\s*(?:["{}\],]|\[\s*(?:$|[\]{"\[])|(?:-?\d[\d.eE+-]*|true|false|null|-?nan|-?inf)[\s,\]}]*$|$)'
 )
 _BARE_NAN = re.compile(r'("(?:[^"\\]|\\.)*")|-?\b(?:nan|inf(?:inity)?)\b', re.IGNORECASE)
+_EARLY_KEYS = re.compile(r'"(?:connected|version|cpu_utilization_percent|streams)"')
+_EARLY_LINES = 100
+"""One of these keys stands in the first lines of every document of iperf3, with its keys sorted too."""
 _FOREIGN_LINES = 20
 """Lines inside a document that cannot be JSON (warnings) before the document is given up as cut off."""
 
@@ -160,7 +163,14 @@ class _Scanner:
         if not _JSON_LINE.match(line):
             self._foreign += 1
             return self._finish() if self._foreign > _FOREIGN_LINES else []
+        if self.strict and len(self._lines) == _EARLY_LINES and not self._is_likely_ours():
+            self._reset()
+            return []
         return self._append(line, number)
+
+    def _is_likely_ours(self) -> bool:
+        """Tell whether another program's document, which may be as large as the file, need not be kept."""
+        return any(_EARLY_KEYS.search(line) for line in self._lines)
 
     def close(self) -> list[Loaded]:
         """Return what is left: a document without its end, a streamed run."""

@@ -283,3 +283,18 @@ def test_a_receivers_figure_that_is_no_number_is_no_valid_run() -> None:
 def test_what_cannot_be_believed_has_no_figures() -> None:
     finding = changed(lambda document: document["start"]["test_start"].update(duration=60))
     assert (finding.status, finding.reason, finding.samples) == ("invalid", "short_run", ())
+
+
+def test_another_programs_large_document_is_not_kept() -> None:
+    recogniser = JsonRecogniser()
+    for number, line in enumerate(["{", '"title": "report",', *['"count": 1,'] * 5000], 1):
+        assert not list(recogniser.feed(line, number))
+    assert len(recogniser._scanner._lines) <= 100
+    assert not list(recogniser.close())
+
+
+def test_sorted_keys_make_no_difference() -> None:
+    for name in ("3.12/parallel.client.json", "3.22/udp-bidir.client.json"):
+        text = json.dumps(json.loads(text_of(name)), indent=4, sort_keys=True)
+        (finding,), (expected,) = recognise(text), recognise(text_of(name))
+        assert (finding.status, metrics(finding)) == ("valid", metrics(expected))
