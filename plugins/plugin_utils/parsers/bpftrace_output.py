@@ -40,6 +40,12 @@ _TIME_MAPS = frozenset({"time", "time_ns", "ns", "nsecs"})
 _INTERVAL_MAPS = frozenset({"interval", "intervals"})
 _WORKING_MAPS = frozenset({"start", "on", "enter", "tid", "tids"})
 
+# Maps that are something else by their name; a sum or a maximum is printed like a count.
+_OTHER_MAPS = frozenset(
+    {"avg", "average", "bytes", "duration", "errno", "lat", "latency", "len", "max", "min", "ms", "msecs"}
+    | {"ret", "retval", "size", "sizes", "sum", "us", "usecs"}
+)
+
 _COUNT_MAPS = ("total", "calls")
 """The names, in order, by which the map of counts is known among several."""
 
@@ -377,6 +383,8 @@ def _merge(output: _Output, names: list[str]) -> tuple[list[CallCount], str]:
                 f"Several maps ({shown}) and none called @total or @calls: which one counts is unknown.",
             )
         counts = known[:1]
+    if counts and counts[0].lower() in _OTHER_MAPS:
+        return [], f"By its name @{counts[0]} holds no counts of calls."
     merged: dict[Key, list[int | None]] = {}
     for place, name in [(0, name) for name in counts] + [(1, name) for name in times]:
         keys = split_keys(output.rows[name])

@@ -775,6 +775,8 @@ def _judge_stream(run: _Run, total: tuple[int, float]) -> Finding:
         return _finding(
             run, "invalid", "truncated", "The output ends before the message rate and the bandwidth."
         )
+    if messages == 0:
+        return _finding(run, "failed", "no_data", "The client sent no message.")
     size = run.stream_bytes or run.parameters.get("message_bytes") or DEFAULT_THROUGHPUT_BYTES
     asked = run.parameters.get("seconds")
     if asked is not None and seconds < WINDOW_SHARE * (asked - WINDOW_LOST_SECONDS):

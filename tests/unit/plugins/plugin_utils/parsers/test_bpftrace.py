@@ -168,6 +168,7 @@ CALLS = {"type": "map", "data": {"@calls": {"dd,0": 20003, "bpftrace,59": 1}}}
         ([ATTACHED, {"type": "map", "data": {"@calls": {"dd,0": -1}}}], "malformed"),
         ([ATTACHED, {"type": "map", "data": 5}], "malformed"),
         ([ATTACHED, {"type": "map", "data": {"@a": {"dd,0": 1}, "@b": {"dd,0": 1}}}], "malformed"),
+        ([ATTACHED, {"type": "map", "data": {"@bytes": {"dd,0": 131072}}}], "malformed"),
         ([ATTACHED, {"type": "map", "data": {"@calls": {f"a{i},{i}": 1 for i in range(4096)}}}], "map_full"),
         ([ATTACHED], "tracer_killed"),
         ([ATTACHED, {"type": "map", "data": {}}], "tracer_killed"),

@@ -216,6 +216,16 @@ def test_every_failure_text_spoils_a_run(words: str) -> None:
     assert finding.status != "valid" and words in finding.detail
 
 
+def test_nothing_sent_is_no_throughput_of_zero() -> None:
+    text = (
+        "sockperf: Total of 0 messages sent in 1.000 sec\n"
+        "sockperf: Summary: Message Rate is 0 [msg/sec]\n"
+        "sockperf: Summary: BandWidth is 0.000 MBps (0.000 Mbps)\n"
+    )
+    finding = parse_sockperf(text)
+    assert (finding.status, finding.reason, finding.samples) == ("failed", "no_data", ())
+
+
 def test_a_message_that_a_ping_pong_lost_spoils_it() -> None:
     text = SEED.replace("# duplicated messages = 0", "# duplicated messages = 1")
     assert parse_sockperf(text).status == "valid", "under-load may lose messages"
