@@ -22,6 +22,8 @@ ABSOLUTE_TOLERANCE_SECONDS = 0.2
 # counted on different sides of the end of the test.
 _PACKET_TOLERANCE = 0.02
 _PACKET_TOLERANCE_COUNT = 64
+_PACKET_TOLERANCE_FEW = 0.1
+"""Of a short run, no more than this share."""
 _OMIT_LOSS_MENDED = (3, 14)
 _RECEIVERS_METRICS = frozenset({"loss", "jitter", "packets_per_second"})
 
@@ -321,7 +323,8 @@ def _distrust(run: Measured, direction: Direction, counts: Datagrams) -> str:
     if arrived is None:
         return ""
     reported = counts.packets - counts.lost
-    if abs(reported - arrived) <= max(_PACKET_TOLERANCE * counts.packets, _PACKET_TOLERANCE_COUNT):
+    few = min(_PACKET_TOLERANCE_COUNT, _PACKET_TOLERANCE_FEW * counts.packets)
+    if abs(reported - arrived) <= max(_PACKET_TOLERANCE * counts.packets, few):
         return ""
     return (
         f"loss is left out: {reported:.0f} packets are said to have arrived, the bytes make {arrived:.0f}"

@@ -253,6 +253,16 @@ def test_errors_are_sorted(message: str, reason: str) -> None:
     assert classify_error(message) == reason
 
 
+def test_loss_of_a_short_run_is_compared_with_its_bytes_too() -> None:
+    def change(document: Document) -> None:
+        received = document["end"]["sum_received"]
+        received.update(packets=90, lost_packets=0, bytes=27 * document["start"]["test_start"]["blksize"])
+
+    finding = changed(change, "3.22/udp.client.json")
+    assert "loss" not in metrics(finding)
+    assert any(note.startswith("loss is left out") for note in finding.notes)
+
+
 def test_versions_sort_as_numbers() -> None:
     assert version_number("3.9") < version_number("3.10.1+") < version_number("3.21")
     assert version_number(None) == ()
