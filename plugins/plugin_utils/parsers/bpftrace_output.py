@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..model import Status
 from . import lines
@@ -19,6 +19,7 @@ _TEXT_ROW = re.compile(r"@(\w*)(?:\[(.*)\])?: (-?\d+)$")
 _TEXT_HEAD = re.compile(r"@(\w*)(?:\[(.*)\])?:\s*$")
 _TEXT_STATS = re.compile(r"@(\w*)(?:\[(.*)\])?: (?:count \d+, (?:average|total) |\{ ?\.count = )")
 _BUCKET = re.compile(r"[\[(]-?[\d.]+[KMGTPE]?(?:, -?[\d.]+[KMGTPE]?[)\]]|\.\.\.\)|\])\s+\d+ \|")
+_VERSION = re.compile(r"bpftrace v(\d\S*)$")
 _ATTACHED = re.compile(r"(?:stdin:\S+ )?Attach(?:ing|ed) (\d+) probes?\b")
 _LOST = re.compile(r"Lost (\d+) (?:events|stacks)|Skipped (\d+) events", re.I)
 _MAP_FULL = re.compile(
@@ -64,6 +65,8 @@ class _Output:
 
     line: int
     mode: str = "text"
+    version: str | None = None
+    """From ``bpftrace --version``, where somebody kept that before the output, which does not show it."""
     attached: int | None = None
     rows: dict[str, dict[str, int]] = field(default_factory=dict)
     problems: list[tuple[str, str]] = field(default_factory=list)
@@ -105,6 +108,7 @@ class BpftraceRecogniser:
 
     def __init__(self) -> None:
         self._output: _Output | None = None
+        self._version: str | None = None
 
     def feed(self, line: str, number: int) -> Iterable[Finding]:
         """Take the next cleaned line."""
@@ -118,6 +122,8 @@ class BpftraceRecogniser:
             return self._json_line(text, number)
         if first == "A" and _ATTACHED.match(text):
             return self._attach(text, number)
+        if first == "b" and (version := _VERSION.match(text)):
+            self._version = version.group(1)
         if self._output is None:
             return ()
         return self._inside(text)
@@ -148,7 +154,7 @@ class BpftraceRecogniser:
 
     def _open(self, number: int, mode: str) -> _Output:
         if self._output is None:
-            self._output = _Output(line=number, mode=mode)
+            self._output = _Output(line=number, mode=mode, version=self._version)
         return self._output
 
     def _attach(self, text: str, number: int) -> Iterable[Finding]:
@@ -349,7 +355,7 @@ def _judge(output: _Output) -> Finding:
         detail = (
             "There is no map of system calls: the tracer was killed before it printed, or nothing matched."
         )
-        return _failed("tracer_killed", detail, output.mode, output.line)
+        return replace(_failed("tracer_killed", detail, output.mode, output.line), version=output.version)
     calls, problem = _merge(output, names)
     if problem:
         return _without_calls(output, "malformed", problem)
@@ -357,6 +363,7 @@ def _judge(output: _Output) -> Finding:
         tool="bpftrace",
         mode=output.mode,
         status="valid",
+        version=output.version,
         parameters={"maps": tuple(sorted(f"@{name}" for name in names))},
         calls=tuple(calls),
         line=output.line,
@@ -365,9 +372,7 @@ def _judge(output: _Output) -> Finding:
 
 def _without_calls(output: _Output, reason: str, detail: str) -> Finding:
     status: Status = "failed" if reason == "tracer_error" and not output.rows else "invalid"
-    return Finding(
-        tool="bpftrace", mode=output.mode, status=status, reason=reason, detail=detail, line=output.line
-    )
+    return replace(_failed(reason, detail, output.mode, output.line), status=status, version=output.version)
 
 
 def _merge(output: _Output, names: list[str]) -> tuple[list[CallCount], str]:

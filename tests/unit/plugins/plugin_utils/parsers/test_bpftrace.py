@@ -233,6 +233,12 @@ def test_notes_with_a_wrapper_around_every_row() -> None:
     }
 
 
+@pytest.mark.parametrize("output", ["@calls[dd, 0]: 5\n", "Lost 5 events\n@calls[dd, 0]: 5\n", ""])
+def test_version_that_was_kept_before_the_output(output: str) -> None:
+    [finding] = iterate("$ bpftrace --version\nbpftrace v0.23.2\nAttaching 1 probe...\n" + output)
+    assert finding.version == "0.23.2"
+
+
 def test_several_outputs_in_one_file() -> None:
     text = (
         "### server\n```\n@total[a, 0]: 1\n@total[a, 1]: 2\n```\n### client\n```\n"
