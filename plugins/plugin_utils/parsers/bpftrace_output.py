@@ -23,7 +23,8 @@ _VERSION = re.compile(r"bpftrace v(\d\S*)$")
 _ATTACHED = re.compile(r"(?:stdin:\S+ )?Attach(?:ing|ed) (\d+) probes?\b")
 _LOST = re.compile(r"Lost (\d+) (?:events|stacks)|Skipped (\d+) events", re.I)
 _MAP_FULL = re.compile(
-    r"map full|map_full|\bmap\b.* is full|failed to update map|E2BIG|No space (?:left )?in map|Argument list too long",
+    r"map full|map_full|\bmap(?: \S{1,80})? is full|failed to update map|E2BIG|No space (?:left )?in map"
+    r"|Argument list too long",
     re.I,
 )
 _HELPER = re.compile(r"WARNING: Failed to map_\w+|Failed to (?:probe|map)_\w+:|helper error", re.I)

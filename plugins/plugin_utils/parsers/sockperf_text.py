@@ -107,7 +107,7 @@ _INTERRUPTED = re.compile(r"Test end \(interrupted by (user|signal (?!2\))\d+)\)
 
 _LAUNCHERS = r"(?:sudo|taskset|timeout|numactl|ip|time|nice|nohup|env|chrt|stdbuf|setpriv)"
 _COMMAND = re.compile(
-    rf"(?:\w+=\S* )*(?:{_LAUNCHERS} [^|;&]*?)?(?:\S*/)?sockperf +"
+    rf"(?:\w+=\S* )*(?:{_LAUNCHERS} +(?:[^|;&\s]+ +)*?)?(?:\S*/)?sockperf +"
     r"(server|sr|ping-pong|pp|under-load|ul|throughput|tp|playback|pb)(?=\s|$)(.*)$"
 )
 _SHORT_NAMES = {"sr": "server", "pp": "ping-pong", "ul": "under-load", "tp": "throughput", "pb": "playback"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -243,3 +244,21 @@ def test_source_quoted_by_a_warning_does_not_end_the_tracers_output(rows: str) -
 def test_any_word_of_a_loss_spoils_the_counts(words: str) -> None:
     [found] = findings_of("Attaching 1 probe...\n" + words + "\n\n" + ROW.format(17))
     assert found.reason == ("lost_events" if words.startswith("Lost") else "map_full")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sudo " + "a/" * 100_000 + " sockperf x",
+        "sudo " + "a " * 100_000 + "sockperf",
+        "@[iperf3, 0]: 5\nWARNING: " + "map " * 50_000,
+        "a@b:" + "$" * 100_000,
+        '{"start":' * 50_000,
+        "{ " * 100_000,
+    ],
+    ids=lambda line: line[:12],
+)
+def test_a_long_line_takes_no_longer_than_its_length(line: str) -> None:
+    start = time.process_time()
+    list(scan((line + "\n").splitlines(keepends=True)))
+    assert time.process_time() - start < 5
