@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import codecs
 import contextlib
+import errno
 import io
 import json
 import os
@@ -180,6 +181,8 @@ def as_document(name: str, finding: Finding) -> dict[str, Any]:
 def _lines_of(name: str) -> Iterator[Iterable[str]]:
     """The lines of a file or of standard input. Raises OSError where there is none to read."""
     if name == "-":
+        if sys.stdin is None:
+            raise OSError(errno.EBADF, "standard input is closed")
         with open(sys.stdin.fileno(), "rb", closefd=False) as binary:
             yield _decoded(binary)
         return

@@ -16,6 +16,7 @@ from typing import Any
 from .model import Judgement, Sample, Side, SyscallCount, Target
 from .parsers.finding import Finding
 from .parsers.scan import scan
+from .parsers.sockperf_text import LOST
 from .record_view import End, Figures, MalformedRecord, RecordView, Trouble, number_of, read_record
 from .trace_evidence import MESSAGE_SLACK, Evidence, examine, examine_vmm, per_gib, per_message
 
@@ -43,7 +44,6 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "mtu_not_set": "The MTU that the run asks for could not be set, did not stay, or could not be put back.",
         "cpus_not_set": "The benchmark could not be pinned to the CPUs that the host names.",
         "tool_missing": "The benchmark is not installed.",
-        "start_failed": "The benchmark could not be started.",
         "no_output": "The benchmark printed nothing.",
         "bad_option": "The benchmark does not know an option, or refuses its value.",
         "address_missing": "The address is not on the host, or has no route.",
@@ -63,7 +63,6 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "parameters": "The benchmark ran with other parameters than planned.",
         "duplicate_keys": "A JSON key appears twice with different values, so figures are lost.",
         "message_lost": "A message was lost or reordered, which ends or falsifies a ping-pong silently.",
-        "few_observations": "There are too few observations for the figures printed.",
         "no_observations": "There is no valid observation.",
         "ends_disagree": "The two ends do not agree on what was transferred.",
         "server_unconfirmed": "The server's output does not prove that it was the one that answered.",
@@ -78,7 +77,6 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "map_full": "The tracer's map was full, so calls are missing.",
         "tracer_error": "The tracer reported an error.",
         "histogram": "The trace holds a histogram, which has no counts per call.",
-        "no_counts": "The trace holds no counts of system calls.",
     }
 )
 """Every reason a run can be invalid or failed for, and what it means."""
@@ -143,9 +141,11 @@ def _read(record: RecordView, end: End | None) -> Finding | Trouble | None:
     if end is None or end.stdout is None:
         return None
     findings = [found for found in _scan_text(end.stdout) if found.tool == record.benchmark]
+    # iperf3 in text names its error on standard error alone; 3.9 in JSON too, beside a document without figures.
     if not findings:
-        # iperf3 in text, and 3.9 in JSON too, names its error on standard error alone.
         findings = [found for found in _scan_text(end.stderr) if found.tool == record.benchmark]
+    elif len(findings) == 1 and (findings[0].status, findings[0].reason) == ("failed", "no_data"):
+        findings = [found for found in _scan_text(end.stderr) if found.status == "failed"][:1] or findings
     if len(findings) > 1:
         lines = ", ".join(str(found.line) for found in findings[:5])
         return Trouble(
@@ -228,6 +228,7 @@ def _not_as_planned(record: RecordView, client: Finding) -> Trouble | None:
         _other_duration(record, client)
         or _other_parameters(record, client)
         or _other_peer(record, client)
+        or _lost_message(record, client)
         or _mixed_versions(record, client)
     )
 
@@ -295,6 +296,15 @@ def _spelt(address: object) -> str:
         return str(ipaddress.ip_address(text))
     except ValueError:
         return text
+
+
+def _lost_message(record: RecordView, client: Finding) -> Trouble | None:
+    """What is a figure of the other modes ends a ping-pong, or makes it two that overlap."""
+    if record.benchmark != "sockperf" or record.parameters.get("mode") != "ping-pong":
+        return None
+    figures = {sample.metric: sample.value for sample in client.samples}
+    counts = [int(figures.get(name, 0)) for name in ("dropped", "duplicated", "out_of_order")]
+    return Trouble("message_lost", LOST.format(*counts)) if any(counts) else None
 
 
 def _mixed_versions(record: RecordView, client: Finding) -> Trouble | None:

@@ -22,6 +22,8 @@ from .parsers.scan import scan
 
 HEADING = re.compile(r"(#{1,6})\s+(\S.*?)[\s#]*$")
 FENCE = re.compile(r"\s{0,3}(`{3,}|~{3,})")
+CLOSING_FENCE = "```\n"
+"""Stands behind an output that is whole: whether a row is the last one may not be seen from the row."""
 SIDE_WORD = re.compile(r"\b(server|client)s?\b", re.IGNORECASE)
 
 
@@ -45,6 +47,8 @@ class _Block:
     headings: tuple[str, ...]
     lines: tuple[str, ...]
     line: int
+    ended: bool
+    """The notes go on behind it, so its last output was not cut off."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
             held.append(line)
             continue
         if any(text.strip() for text in held):
-            yield _Block(path(), tuple(held), start)
+            yield _Block(path(), tuple(held), start, ended=True)
         held, start = [], number + 1
         if heading:
             level = len(heading.group(1))
@@ -131,7 +135,7 @@ def _blocks(lines: Sequence[str]) -> Iterator[_Block]:
         elif mark:
             fence = "" if fence else mark.group(1)
     if any(text.strip() for text in held):
-        yield _Block(path(), tuple(held), start)
+        yield _Block(path(), tuple(held), start, ended=False)
 
 
 # From blocks to runs.
@@ -162,6 +166,8 @@ def _items(block: _Block) -> Iterator[Command | _Output]:
             # What stands before the first output, a version line for example, belongs to it.
             first = 0 if start == starts[0] else start
             text = "\n".join(block.lines[first:end]) + "\n"
+            if block.ended or end < len(block.lines):
+                text += CLOSING_FENCE
             yield _Output(findings[start], text, block.line + start)
 
 

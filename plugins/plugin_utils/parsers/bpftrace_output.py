@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..model import Status
 from . import lines
@@ -19,10 +19,17 @@ _TEXT_ROW = re.compile(r"@(\w*)(?:\[(.*)\])?: (-?\d+)$")
 _TEXT_HEAD = re.compile(r"@(\w*)(?:\[(.*)\])?:\s*$")
 _TEXT_STATS = re.compile(r"@(\w*)(?:\[(.*)\])?: (?:count \d+, (?:average|total) |\{ ?\.count = )")
 _BUCKET = re.compile(r"[\[(]-?[\d.]+[KMGTPE]?(?:, -?[\d.]+[KMGTPE]?[)\]]|\.\.\.\)|\])\s+\d+ \|")
+_VERSION = re.compile(r"bpftrace v(\d\S*)$")
 _ATTACHED = re.compile(r"(?:stdin:\S+ )?Attach(?:ing|ed) (\d+) probes?\b")
 _LOST = re.compile(r"Lost (\d+) (?:events|stacks)|Skipped (\d+) events", re.I)
-_MAP_FULL = re.compile(r"map full|map_full|E2BIG|No space (?:left )?in map|Argument list too long", re.I)
+_MAP_FULL = re.compile(
+    r"map full|map_full|\bmap(?: \S{1,80})? is full|failed to update map|E2BIG|No space (?:left )?in map"
+    r"|Argument list too long",
+    re.I,
+)
 _HELPER = re.compile(r"WARNING: Failed to map_\w+|Failed to (?:probe|map)_\w+:|helper error", re.I)
+_PLACED = re.compile(r"\S+:\d+:\d+(?:-\d+)?: (?:WARNING|ERROR): ")
+_QUOTED_LINES = 3
 _ERROR = re.compile(r"(?:\S+:\d+:\d+(?:-\d+)?: )?(?:ERROR|FATAL): (.*)")
 # A memory-lock limit that could not be raised does not matter on kernels that count memory by cgroup.
 _HARMLESS = ("RLIMIT_MEMLOCK",)
@@ -34,6 +41,12 @@ _NUMBER = re.compile(r"-?\d+$")
 _TIME_MAPS = frozenset({"time", "time_ns", "ns", "nsecs"})
 _INTERVAL_MAPS = frozenset({"interval", "intervals"})
 _WORKING_MAPS = frozenset({"start", "on", "enter", "tid", "tids"})
+
+# Maps that are something else by their name; a sum or a maximum is printed like a count.
+_OTHER_MAPS = frozenset(
+    {"avg", "average", "bytes", "duration", "errno", "lat", "latency", "len", "max", "min", "ms", "msecs"}
+    | {"ret", "retval", "size", "sizes", "sum", "us", "usecs"}
+)
 
 _COUNT_MAPS = ("total", "calls")
 """The names, in order, by which the map of counts is known among several."""
@@ -53,6 +66,8 @@ class _Output:
 
     line: int
     mode: str = "text"
+    version: str | None = None
+    """From ``bpftrace --version``, where somebody kept that before the output, which does not show it."""
     attached: int | None = None
     rows: dict[str, dict[str, int]] = field(default_factory=dict)
     problems: list[tuple[str, str]] = field(default_factory=list)
@@ -60,6 +75,8 @@ class _Output:
     count: int = 0
     open_row: bool = False
     """The last line was a row of a text map, and nothing has come after it."""
+    quoted: int = 0
+    """Lines that may still quote the program a warning is about: a word on the helper, the source, tildes."""
 
     def problem(self, reason: str, detail: str) -> None:
         if all(known != reason for known, _ in self.problems):
@@ -92,6 +109,7 @@ class BpftraceRecogniser:
 
     def __init__(self) -> None:
         self._output: _Output | None = None
+        self._version: str | None = None
 
     def feed(self, line: str, number: int) -> Iterable[Finding]:
         """Take the next cleaned line."""
@@ -105,6 +123,8 @@ class BpftraceRecogniser:
             return self._json_line(text, number)
         if first == "A" and _ATTACHED.match(text):
             return self._attach(text, number)
+        if first == "b" and (version := _VERSION.match(text)):
+            self._version = version.group(1)
         if self._output is None:
             return ()
         return self._inside(text)
@@ -122,6 +142,12 @@ class BpftraceRecogniser:
             )
         return (_judge(output),)
 
+    def divide(self, line: str) -> Iterable[Finding]:
+        """Take a fence or a heading: an output ends there, unless the tildes underline what is warned about."""
+        if self._output is not None and self._output.quoted and line.startswith("~"):
+            return ()
+        return self.close()
+
     def notice(self, text: str) -> None:
         """Take one line of the tracer's standard error, where that was kept apart."""
         if self._output is not None:
@@ -129,7 +155,7 @@ class BpftraceRecogniser:
 
     def _open(self, number: int, mode: str) -> _Output:
         if self._output is None:
-            self._output = _Output(line=number, mode=mode)
+            self._output = _Output(line=number, mode=mode, version=self._version)
         return self._output
 
     def _attach(self, text: str, number: int) -> Iterable[Finding]:
@@ -174,7 +200,13 @@ class BpftraceRecogniser:
         output = self._output
         if output is None or not text:
             return ()
-        if _take_notice(output, text) or not output.rows:
+        if _take_notice(output, text):
+            output.quoted = _QUOTED_LINES if _PLACED.match(text) else 0
+            return ()
+        if output.quoted:
+            output.quoted = 0 if text.startswith("~") else output.quoted - 1
+            return ()
+        if not output.rows:
             # Before its maps the tracer's output may be mixed with what the traced program prints.
             return ()
         return self.close()
@@ -278,7 +310,7 @@ def _take_notice(output: _Output, text: str) -> bool:
         output.problem(reason, f"The tracer says: {text[:200]}.")
     elif _BUCKET.match(text):
         output.problem("histogram", _HISTOGRAM.format(text[:60]))
-    elif "WARNING: " in text and _MAP_FULL.search(text):
+    elif ("WARNING: " in text or "ERROR: " in text) and _MAP_FULL.search(text):
         output.problem("map_full", f"The tracer says: {text[:200]}.")
     elif _refusal(text):
         output.problem("tracer_error", f"The tracer says: {text[:200]}.")
@@ -324,7 +356,7 @@ def _judge(output: _Output) -> Finding:
         detail = (
             "There is no map of system calls: the tracer was killed before it printed, or nothing matched."
         )
-        return _failed("tracer_killed", detail, output.mode, output.line)
+        return replace(_failed("tracer_killed", detail, output.mode, output.line), version=output.version)
     calls, problem = _merge(output, names)
     if problem:
         return _without_calls(output, "malformed", problem)
@@ -332,6 +364,7 @@ def _judge(output: _Output) -> Finding:
         tool="bpftrace",
         mode=output.mode,
         status="valid",
+        version=output.version,
         parameters={"maps": tuple(sorted(f"@{name}" for name in names))},
         calls=tuple(calls),
         line=output.line,
@@ -340,9 +373,7 @@ def _judge(output: _Output) -> Finding:
 
 def _without_calls(output: _Output, reason: str, detail: str) -> Finding:
     status: Status = "failed" if reason == "tracer_error" and not output.rows else "invalid"
-    return Finding(
-        tool="bpftrace", mode=output.mode, status=status, reason=reason, detail=detail, line=output.line
-    )
+    return replace(_failed(reason, detail, output.mode, output.line), status=status, version=output.version)
 
 
 def _merge(output: _Output, names: list[str]) -> tuple[list[CallCount], str]:
@@ -358,6 +389,8 @@ def _merge(output: _Output, names: list[str]) -> tuple[list[CallCount], str]:
                 f"Several maps ({shown}) and none called @total or @calls: which one counts is unknown.",
             )
         counts = known[:1]
+    if counts and counts[0].lower() in _OTHER_MAPS:
+        return [], f"By its name @{counts[0]} holds no counts of calls."
     merged: dict[Key, list[int | None]] = {}
     for place, name in [(0, name) for name in counts] + [(1, name) for name in times]:
         keys = split_keys(output.rows[name])

@@ -30,7 +30,7 @@ _HARMLESS_DUPLICATES = frozenset({"sock_bufsize", "sndbuf_actual", "rcvbuf_actua
 _EVENTS = frozenset({"start", "interval", "end", "error", "server_output_text", "server_output_json"})
 
 _DOCUMENT_KEYS = r'"(?:start|intervals|end|error|title|extra_data)"\s*:'
-_OPENING_ALONE = re.compile(r"^[^\"{}\[\]]*(\{)\s*$")
+_OPENING_ALONE = re.compile(r"[^\"{}\[\]]*(\{)\s*$")
 _OPENING_WITH_KEY = re.compile(r'\{\s*(?:"event"\s*:|' + _DOCUMENT_KEYS + ")")
 _FIRST_KEY = re.compile(r"\s*" + _DOCUMENT_KEYS)
 _NEW_DOCUMENT = re.compile(r'\s*"(?:start"\s*:\s*\{|(?:intervals|error|title|extra_data)"\s*:)')
@@ -42,6 +42,9 @@ _JSON_LINE = re.compile(
     r'\s*(?:["{}\],]|\[\s*(?:$|[\]{"\[])|(?:-?\d[\d.eE+-]*|true|false|null|-?nan|-?inf)[\s,\]}]*$|$)'
 )
 _BARE_NAN = re.compile(r'("(?:[^"\\]|\\.)*")|-?\b(?:nan|inf(?:inity)?)\b', re.IGNORECASE)
+_EARLY_KEYS = re.compile(r'"(?:connected|version|cpu_utilization_percent|streams)"')
+_EARLY_LINES = 100
+"""One of these keys stands in the first lines of every document of iperf3, with its keys sorted too."""
 _FOREIGN_LINES = 20
 """Lines inside a document that cannot be JSON (warnings) before the document is given up as cut off."""
 
@@ -161,7 +164,14 @@ class _Scanner:
         if not _JSON_LINE.match(line):
             self._foreign += 1
             return self._finish() if self._foreign > _FOREIGN_LINES else []
-        return self._append(line)
+        if self.strict and len(self._lines) == _EARLY_LINES and not self._is_likely_ours():
+            self._reset()
+            return []
+        return self._append(line, number)
+
+    def _is_likely_ours(self) -> bool:
+        """Tell whether another program's document, which may be as large as the file, need not be kept."""
+        return any(_EARLY_KEYS.search(line) for line in self._lines)
 
     def close(self) -> list[Loaded]:
         """Return what is left: a document without its end, a streamed run."""
@@ -170,15 +180,18 @@ class _Scanner:
         return found + self._end_stream()
 
     def _open(self, line: str, number: int) -> list[Loaded]:
-        start = _OPENING_WITH_KEY.search(line)
-        alone = None if start else _OPENING_ALONE.match(line)
-        if start is None and alone is None:
-            return []
-        self._first_line = number
-        self._confirmed = start is not None
-        return self._append(line[start.start() :] if start else "{")
+        begin = self._opening(line, number, 0)
+        return [] if begin is None else self._append(line, number, begin)
 
-    def _append(self, line: str) -> list[Loaded]:
+    def _opening(self, line: str, number: int, begin: int) -> int | None:
+        """Return where a document begins in the line from ``begin`` on."""
+        start = _OPENING_WITH_KEY.search(line, begin)
+        alone = None if start else _OPENING_ALONE.match(line, begin)
+        self._first_line, self._confirmed = number, start is not None
+        return start.start() if start else (alone.start(1) if alone else None)
+
+    def _append(self, line: str, number: int, begin: int = 0) -> list[Loaded]:
+        """Take a line from ``begin`` on; where files lack their last line ending several documents share one."""
         self._lone_brace = len(self._lines) if line.strip() == "{" and self._lines else None
         if "{" not in line and "}" not in line:
             self._lines.append(line)
@@ -187,16 +200,26 @@ class _Scanner:
             self._depth += line.count("{") - line.count("}")
             self._lines.append(line)
             return []
-        for token in _TOKEN.finditer(line):
+        found: list[Loaded] = []
+        place: int | None = begin
+        while place is not None:
+            end = self._end_of_document(line, place)
+            self._lines.append(line[place:end])
+            if end is None:
+                return found
+            found += self._finish()
+            place = self._opening(line, number, end)
+        return found
+
+    def _end_of_document(self, line: str, begin: int) -> int | None:
+        for token in _TOKEN.finditer(line, begin):
             if token.group() == "{":
                 self._depth += 1
             elif token.group() == "}":
                 self._depth -= 1
                 if self._depth == 0:
-                    self._lines.append(line[: token.end()])
-                    return self._finish()
-        self._lines.append(line)
-        return []
+                    return token.end()
+        return None
 
     def _is_new_document(self, line: str) -> bool:
         return _NEW_EVENT.match(line) is not None or (
@@ -211,7 +234,7 @@ class _Scanner:
         del self._lines[self._lone_brace :]
         found = self._finish()
         self._first_line, self._confirmed = number - 1, True
-        return found + self._append("{") + self._append(line)
+        return found + self._append("{", number - 1) + self._append(line, number)
 
     def _finish(self) -> list[Loaded]:
         text, line, complete = "\n".join(self._lines), self._first_line, self._depth == 0

@@ -48,7 +48,9 @@ _CPU = re.compile(r"CPU Utilization: local/\w+ (?P<local>[\d.]+)% .*remote/\w+ (
 _CONGESTION = re.compile(r"(?:snd|rcv)_tcp_congestion (?P<name>\S+)")
 _BITRATE = re.compile(r"Target Bitrate: (?P<bitrate>\d{1,18})")
 _TROUBLE = re.compile(
-    r"iperf3?: (?P<message>(?:error|interrupt) - .*|the (?:client|server) has terminated.*)"
+    r"iperf3?: (?P<message>(?:error|interrupt|parameter error) - .*"
+    r"|the (?:client|server) has (?:terminated|unexpectedly closed).*"
+    r"|(?:unrecogni[sz]ed|invalid) option .*|option .*requires an argument.*)"
 )
 _TITLE = ":  "
 _TROUBLES_KEPT = 8
@@ -146,7 +148,9 @@ class _Run:
     """True when the text has the run's first line, so that its last one must be there too."""
     done: bool = False
     followed: bool = False
-    """True when other text follows the summary, so that the summary was not cut off."""
+    """True when something certainly follows the summary, so that the summary was not cut off."""
+    followed_at: int = 0
+    """The first line of other text after the summary; 0 where there is none."""
     reverse: bool = False
     two_ways: bool = False
     after_intervals: bool = False
@@ -235,12 +239,24 @@ class TextRecogniser:
         if text[:1] == "[":
             return self._feed_bracket(text, number)
         if text[:1] not in _FIRST_CHARACTERS:
-            self._mark_followed(text)
+            self._mark_followed(text, number)
             return ()
         return self._feed_words(text, number)
 
-    def close(self) -> Iterable[Finding]:
-        """Give back the run that the text ends in, if it ends in one."""
+    def divide(self) -> None:
+        """Know that a fence or a heading stands here: no output is continued behind it."""
+        run = self._run
+        if run is not None and (run.summary or run.wordless):
+            run.followed = True
+
+    def close(self, cut_line: int = 0) -> Iterable[Finding]:
+        """Give back the run that the text ends in, if it ends in one.
+
+        ``cut_line`` is the number of the last line where that has no line ending: it may be the beginning of
+        what is wrapped around a further row, so it does not prove that the summary is whole.
+        """
+        if self._run is not None and self._run.followed_at == cut_line:
+            self._run.followed_at = 0
         found = self._finish()
         for message in self._early:
             if not (self._found_any and message.startswith(_SERVER_STOPPED)):
@@ -254,7 +270,7 @@ class TextRecogniser:
             return self._take_row(_row(match), number)
         header = _HEADER.match(text)
         if header is not None:
-            found = self._finish() if self._is_summarised() else self._release_orphan()
+            found = self._finish_followed() if self._is_summarised() else self._release_orphan()
             self._current(number).take_header(header)
             return found
         stream = _STREAM.match(text)
@@ -265,10 +281,27 @@ class TextRecogniser:
         return []
 
     def _take_row(self, row: _Row, number: int) -> list[Finding]:
-        next_run = not row.who and not row.datagrams and self._is_summarised()
-        found = self._finish() if next_run else self._release_orphan()
+        if self._has_summary_of(row):
+            found = self._finish_followed()
+        elif not row.who and not row.datagrams and self._is_summarised():
+            found = self._finish()  # it may be a row of the summary that is cut off: it proves nothing
+        else:
+            found = self._release_orphan()
         self._current(number).take_row(row)
         return found
+
+    def _has_summary_of(self, row: _Row) -> bool:
+        """Tell whether the open run has this row of its summary already, as where only summaries were kept."""
+        run = self._run
+        if run is None or run.server is not None or not row.who:
+            return False
+        return row.stream in run.summary.get((row.role, row.who), {})
+
+    def _finish_followed(self) -> list[Finding]:
+        """Close the open run because another one's table begins, so that its own is whole."""
+        assert self._run is not None
+        self._run.followed = True
+        return self._finish()
 
     def _is_summarised(self) -> bool:
         """Tell whether the open run has its summary already: what comes now is another run's."""
@@ -312,7 +345,7 @@ class TextRecogniser:
             self._version = version["version"]
             return found
         if self._run is None or not self._take_detail(self._run, text):
-            self._mark_followed(text)
+            self._mark_followed(text, number)
         return []
 
     def _open(self, text: str, number: int) -> list[Finding]:
@@ -356,9 +389,10 @@ class TextRecogniser:
             self._run.troubles.append(message)
         return found
 
-    def _mark_followed(self, text: str) -> None:
-        if self._run is not None and text and (self._run.summary or self._run.wordless):
-            self._run.followed = True
+    def _mark_followed(self, text: str, number: int) -> None:
+        run = self._run
+        if run is not None and text and not run.followed_at and (run.summary or run.wordless):
+            run.followed_at = number
 
     def _take_detail(self, run: _Run, text: str) -> bool:
         """Take what a run says about itself outside of its table; tell whether the line was such."""
@@ -417,7 +451,7 @@ def _speaker(message: str) -> Side | None:
     """Return which end prints this message about the end of a test, if it is one."""
     if message.startswith(("interrupt - the client", "error - the server has terminated")):
         return "client"
-    if message.startswith((_SERVER_STOPPED, "the client has terminated")):
+    if message.startswith((_SERVER_STOPPED, "the client has ")):
         return "server"
     return None
 
@@ -542,14 +576,15 @@ def _cut_off(run: _Run, directions: dict[str, Direction]) -> Problem | None:
         return Problem("truncated", 'The output has its beginning but not its last line, "iperf Done."')
     if run.two_ways and len(directions) < 2:
         return Problem("truncated", "The summary of a run in both directions has one of them only.")
-    if run.wordless and not run.summary and not (run.done or run.followed):
+    followed = run.followed or run.followed_at > 0
+    if run.wordless and not run.summary and not (run.done or followed):
         return Problem("truncated", "The output stops in its summary.")
     streams = _summary_streams(run) | {stream for _, stream in run.interval_streams if stream != "SUM"}
     streams |= {stream for rows in run.summary.values() for stream in rows} - {"SUM"}
     known = set(run.connected) or streams
     if len(known) > (2 if run.two_ways else 1) and not _has_sums(run):
         return Problem("truncated", f"{len(known)} streams ran and the output has no complete [SUM].")
-    certain = run.done or run.followed or run.connected or run.interval_streams or _has_sums(run)
+    certain = run.done or followed or run.connected or run.interval_streams or _has_sums(run)
     if not certain:
         return Problem(
             "truncated", "The text ends with one stream's row: whether others followed is not shown."
@@ -591,8 +626,10 @@ def _parameters(run: _Run, streams: int, *, reverse: bool) -> dict[str, Any]:
     if run.omitted_seconds:
         shown.setdefault("omit", round(run.omitted_seconds))
     if run.summary or run.wordless or run.reverse:
-        shown["reverse"] = run.reverse or reverse
         shown["bidir"] = run.two_ways
+        # A client says at its beginning that it is in reverse mode; its table alone is the same either way.
+        if run.reverse or reverse or run.two_ways or run.from_start or run.side == "server":
+            shown["reverse"] = run.reverse or reverse
     return shown
 
 

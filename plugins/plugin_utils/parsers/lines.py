@@ -8,13 +8,16 @@ import re
 _COLOUR = re.compile(
     r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-Za-z]|[=>78DEHMNOZc])"
 )
+# sockperf colours whatever it writes to. Pagers, loggers and web pages show the escape character in their own
+# way, or drop it; its colours end with "[0m" all the same.
+_SHOWN_COLOUR = re.compile(r"(?:\^\[|ESC|␛|\\(?:e|x1[bB]|033|u001[bB]))?\[(?:0|\d;\d\d)m")
 _TAG = re.compile(r"\[(?:STDOUT|STDERR|OUTPUT|stdout|stderr|output)\](?: |$)")
 
 _CLOCK = r"\d{2}:\d{2}:\d{2}(?:[.,]\d+)?"
-_ISO = rf"\d{{4}}-\d{{2}}-\d{{2}}[T ]{_CLOCK}(?: ?(?:Z|UTC|[+-]\d{{2}}:?\d{{2}}))?"
+_ISO = rf"\d{{4}}[-/]\d{{2}}[-/]\d{{2}}[T ]{_CLOCK}(?: ?(?:Z|UTC|[+-]\d{{2}}:?\d{{2}}))?"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _BRACKETED_TIME = re.compile(rf"\[(?:{_ISO}|{_CLOCK}|\d+\.\d+)\](?: |$)")
-_TIME = re.compile(rf"(?:{_ISO}|{_CLOCK}|\d{{9,11}}\.\d+)[: ] ?(?=\S)")
+_TIME = re.compile(rf"(?:{_ISO}|{_CLOCK}|\d{{9,11}}\.\d+)[: ] ?(?=\s*\S)")
 _DATE = re.compile(
     rf"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?{_MONTH} {{1,2}}\d{{1,2}} {_CLOCK}"
     r"(?: [A-Z]{3,4})?(?: \d{4})? "
@@ -26,6 +29,7 @@ _COMMAND = (
     r"(?=(?:sudo|time|timeout|taskset|numactl|ip netns exec|(?:/\S*/|\./)?(?:iperf3|sockperf|bpftrace))\b)"
 )
 _USER_PROMPT = re.compile(r"(?:\([\w.-]+\) ?)?\[?[\w.-]+@[\w.-]+(?:[: ][^$#%]*?)?[$#%] +(?=\S)")
+_HOST_PROMPT = re.compile(rf"[\w.-]+(?::[^\s$#%]*)?[$#%>] *{_COMMAND}")
 _BARE_PROMPT = re.compile(rf"[$#%+] +{_COMMAND}")
 _QUOTE = re.compile(r"(?:> ?)+")
 _FENCE = re.compile(r"(?:`{3,}|~~~)[\w+-]*\s*$")
@@ -48,9 +52,9 @@ def clean(line: str) -> str:
     and Markdown put around a line. A line of raw tool output comes back unchanged: every wrapper is known by
     a form that no measuring tool prints at the start of a line.
     """
-    if "\x1b" in line:
-        line = _COLOUR.sub("", line)
     line = line.rstrip("\r\n")
+    if "\x1b" in line or "[0m" in line:
+        line = _without_colours(line)
     # Nearly every line of a large file is raw: the commonest kinds are let through before anything is tried.
     first = line[:1]
     if first in _NEVER_WRAPS or (first == "[" and line[1:2] == " "):
@@ -61,8 +65,12 @@ def clean(line: str) -> str:
         shorter = _peel(line)
         if shorter is line:
             break
-        line = shorter
+        line = _without_colours(shorter)
     return line
+
+
+def _without_colours(line: str) -> str:
+    return _SHOWN_COLOUR.sub("", _COLOUR.sub("", line))
 
 
 def _peel(line: str) -> str:
@@ -103,7 +111,10 @@ def _peel_words(line: str, first: str) -> str:
         shorter = _cut(line, _CONTAINER)
         if shorter is not line:
             return shorter
-    return _cut(line, _USER_PROMPT) if "@" in line else line
+    if "@" in line:
+        return _cut(line, _USER_PROMPT)
+    # Only sockperf's commands are read: its output does not say what was asked of it.
+    return _cut(line, _HOST_PROMPT) if "sockperf " in line else line
 
 
 def _peel_quotes(line: str) -> str:

@@ -13,7 +13,7 @@ from .lines import clean
 from .sockperf_text import SockperfRecogniser
 
 DIVIDERS = ("#", "```", "~~~")
-"""Fences and headings of Markdown. One table of calls ends there: two tables may have the same rows."""
+"""Fences and headings of Markdown. An output ends there: two tables of calls may have the same rows."""
 
 HELD_FINDINGS = 256
 """Findings kept back to put them in order: one that begins early may be complete only after many others."""
@@ -36,14 +36,15 @@ def scan(lines: Iterable[str]) -> Iterator[Finding]:
 
 def _found(lines: Iterable[str]) -> Iterator[Finding]:
     """The findings in the order in which they become complete."""
-    tracer = BpftraceRecogniser()
-    recognisers: tuple[Recogniser, ...] = (JsonRecogniser(), TextRecogniser(), SockperfRecogniser(), tracer)
+    text, tracer = TextRecogniser(), BpftraceRecogniser()
+    recognisers: tuple[Recogniser, ...] = (JsonRecogniser(), text, SockperfRecogniser(), tracer)
     feeds = [recogniser.feed for recogniser in recognisers]
-    before = raw = ""
+    number, before, raw = 0, "", ""
     for number, line_of_text in enumerate(lines, 1):
         before, raw = raw, line_of_text
         if raw.startswith(DIVIDERS):
-            yield from tracer.close()
+            yield from tracer.divide(raw)
+            text.divide()
         line = clean(raw)
         if not line or line.isspace():
             continue
@@ -52,6 +53,8 @@ def _found(lines: Iterable[str]) -> Iterator[Finding]:
             if found:
                 yield from found
     # A list of lines may come without line ends; a text that has them and lacks the last one was cut off.
-    yield from tracer.close(complete=raw.endswith("\n") or not before.endswith("\n"))
+    complete = raw.endswith("\n") or not before.endswith("\n")
+    yield from tracer.close(complete=complete)
+    yield from text.close(cut_line=0 if complete else number)
     for recogniser in recognisers:
         yield from recogniser.close()

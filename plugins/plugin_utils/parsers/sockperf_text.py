@@ -31,10 +31,16 @@ WINDOW_LOST_SECONDS = 0.45
 """The first 400 ms and the last 50 ms of a timed run are not in the valid window."""
 WINDOW_SHARE = 0.98
 """The share of the remaining seconds that a valid window must cover."""
+LOST = "{} messages were dropped, {} came twice and {} out of order: a ping-pong has one message on its way."
+"""About the counts of one statistics block."""
 DEFAULT_THROUGHPUT_BYTES = 1472
 """The one message size for which sockperf's throughput mode prints no note about the size."""
 
-_FAILED = frozenset({"no_output", "tool_error", "refused", "address_in_use", "no_messages"})
+_FAILED = frozenset(
+    {"no_output", "tool_error", "bad_option", "refused", "address_in_use", "address_missing", "no_messages"}
+)
+_PROBLEMS_KEPT = 32
+"""Kinds of problems and notes kept of one run: a server prints one line a message that it cannot read."""
 
 _COUNT = r"(\d+)"
 _FIGURE = r"(-?\d+\.\d{3})"
@@ -83,7 +89,7 @@ _FAILURES: tuple[tuple[str, str, str], ...] = (
     ("No messages were sent", "no_messages", "The client sent no message."),
     (
         "No valid observations found",
-        "short_run",
+        "no_observations",
         "No message fell into the valid window: the run was too short.",
     ),
     ("Test end before test start", "short_run", "The run ended before its valid window began."),
@@ -101,7 +107,7 @@ _INTERRUPTED = re.compile(r"Test end \(interrupted by (user|signal (?!2\))\d+)\)
 
 _LAUNCHERS = r"(?:sudo|taskset|timeout|numactl|ip|time|nice|nohup|env|chrt|stdbuf|setpriv)"
 _COMMAND = re.compile(
-    rf"(?:\w+=\S* )*(?:{_LAUNCHERS} [^|;&]*?)?(?:\S*/)?sockperf +"
+    rf"(?:\w+=\S* )*(?:{_LAUNCHERS} +(?:[^|;&\s]+ +)*?)?(?:\S*/)?sockperf +"
     r"(server|sr|ping-pong|pp|under-load|ul|throughput|tp|playback|pb)(?=\s|$)(.*)$"
 )
 _SHORT_NAMES = {"sr": "server", "pp": "ping-pong", "ul": "under-load", "tp": "throughput", "pb": "playback"}
@@ -166,8 +172,16 @@ class _Run:
     def has_results(self) -> bool:
         return bool(self.total or self.blocks or self.stream)
 
-    def problem(self, reason: str, detail: str) -> None:
-        self.problems.append((reason, detail))
+    def problem(self, reason: str, detail: str) -> bool:
+        """Keep a problem, unless there are many of its kind already; tell whether it was kept."""
+        kept = len(self.problems) < _PROBLEMS_KEPT or all(known != reason for known, _ in self.problems)
+        if kept:
+            self.problems.append((reason, detail))
+        return kept
+
+    def note(self, text: str) -> None:
+        if len(self.notes) < _PROBLEMS_KEPT:
+            self.notes.append(text)
 
 
 class SockperfRecogniser:
@@ -232,7 +246,7 @@ class SockperfRecogniser:
         run = self._head or self._begin_head(number)
         if not run.problems:
             run.problem(
-                "tool_error", "sockperf printed its usage instead of a run: an option was not understood."
+                "bad_option", "sockperf printed its usage instead of a run: an option was not understood."
             )
 
     def _begin_head(self, number: int) -> _Run:
@@ -512,13 +526,17 @@ def _take_remark(run: _Run, text: str) -> None:
     error = _ERROR.match(text)
     if error:
         message = error.group(1)
-        run.problem(_error_reason(message), f"sockperf says: “{message[:200]}”.")
-        run.error_open = "errno=" not in message
+        kept = run.problem(_error_reason(message), f"sockperf says: “{message[:200]}”.")
+        run.error_open = kept and "errno=" not in message
         return
     if run.side is None and _COMPLAINT.fullmatch(text):
-        run.problem("tool_error", f"sockperf did not accept its options: “{text[:200]}”.")
+        run.problem("bad_option", f"sockperf did not accept its options: “{text[:200]}”.")
     elif text.startswith("Info: "):
-        run.notes.append(text[6:])
+        run.note(text[6:])
+
+
+# EADDRNOTAVAIL, ENETUNREACH and EHOSTUNREACH of Linux, whatever this program runs on.
+_NO_ADDRESS = frozenset({99, 101, 113})
 
 
 def _error_reason(message: str) -> str:
@@ -526,6 +544,8 @@ def _error_reason(message: str) -> str:
     number = int(found.group(1)) if found else None
     if number == 98 or "Address already in use" in message:
         return "address_in_use"
+    if number in _NO_ADDRESS:
+        return "address_missing"
     if number == 111 or ("connect socket" in message and number is None):
         return "refused"
     return "tool_error"
@@ -571,7 +591,18 @@ def _judge(run: _Run) -> tuple[Finding, ...]:
     return tuple(_judge_block(run, block) for block in run.blocks)
 
 
-_GRAVITY = ("address_in_use", "refused", "tool_error", "interrupted", "no_messages", "short_run", "malformed")
+_GRAVITY = (
+    "bad_option",
+    "address_in_use",
+    "address_missing",
+    "refused",
+    "tool_error",
+    "interrupted",
+    "no_messages",
+    "no_observations",
+    "short_run",
+    "malformed",
+)
 
 
 def _gravest(problems: list[tuple[str, str]]) -> tuple[str, str]:
@@ -643,7 +674,9 @@ def _judge_block(run: _Run, block: _Block) -> Finding:
     short = _short(run, block)
     if short:
         return _finding(run, "invalid", "short_run", short, extra=extra)
-    assert run.total and block.valid
+    assert run.total and block.valid and block.errors
+    if run.mode == "ping-pong" and any(block.errors):
+        return _finding(run, "invalid", "message_lost", LOST.format(*block.errors), extra=extra)
     measured = {
         "seconds": block.valid[0],
         "messages_sent": float(run.total[1]),
@@ -742,6 +775,8 @@ def _judge_stream(run: _Run, total: tuple[int, float]) -> Finding:
         return _finding(
             run, "invalid", "truncated", "The output ends before the message rate and the bandwidth."
         )
+    if messages == 0:
+        return _finding(run, "failed", "no_data", "The client sent no message.")
     size = run.stream_bytes or run.parameters.get("message_bytes") or DEFAULT_THROUGHPUT_BYTES
     asked = run.parameters.get("seconds")
     if asked is not None and seconds < WINDOW_SHARE * (asked - WINDOW_LOST_SECONDS):

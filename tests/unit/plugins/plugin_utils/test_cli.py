@@ -133,6 +133,15 @@ def test_standard_input() -> None:
     assert (finding["file"], finding["tool"], finding["status"]) == ("-", "iperf3", "valid")
 
 
+def test_standard_input_that_is_closed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    status, findings, errors = parse(capsys, "-")
+    assert (status, findings) == (2, [])
+    assert "cannot read -: standard input is closed." in errors
+
+
 def test_a_reader_that_stops_early_is_no_error() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", SCRIPT, "parse", *[str(NOTES)] * 40],

@@ -170,6 +170,23 @@ def test_a_longer_duration_asked_for_is_a_short_run() -> None:
         assert_not_believed(spoiled(name, "run", "parameters", "seconds", value=2), "invalid", "short_run")
 
 
+def test_a_message_that_a_ping_pong_lost_is_not_believed() -> None:
+    words = r"# dropped messages = 0; # duplicated messages = 0"
+    judgement = replaced("sockperf_udp", "client", words, "# dropped messages = 0; # duplicated messages = 2")
+    assert_not_believed(judgement, "invalid", "message_lost")
+    words = r"# dropped messages = \d+"
+    assert replaced("sockperf_under_load", "client", words, "# dropped messages = 1").status == "valid"
+
+
+def test_an_old_iperf3_says_on_standard_error_why_its_document_is_empty() -> None:
+    record = load("iperf3_tcp")
+    document = {"start": {"connected": [], "version": "iperf 3.9"}, "intervals": [], "end": {}}
+    record["client"]["stdout"] = json.dumps(document, indent="\t")
+    assert_not_believed(judge(record), "failed", "no_data")
+    record["client"]["stderr"] = "iperf3: error - unable to send control message: Bad file descriptor\n"
+    assert_not_believed(judge(record), "failed", "refused")
+
+
 def test_one_lost_datagram_cuts_the_valid_duration() -> None:
     judgement = replaced("sockperf_udp", "client", r"(\[Valid Duration\] RunTime=)[\d.]+", r"\g<1>0.300")
     assert_not_believed(judgement, "invalid", "short_run")

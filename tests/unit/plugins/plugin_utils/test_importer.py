@@ -204,3 +204,33 @@ def test_records_have_the_shape_of_any_other(seed: ImportedSweep) -> None:
         assert set(measured) <= set(record)
         assert set(record["run"]) == set(measured["run"])
         assert set(record["client"]) == set(measured["client"])
+
+
+HEADER, *ROWS = OUTPUT.splitlines(keepends=True)[0:3]
+ONE_STREAM = HEADER + "".join(ROWS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```\niperf3 -c h -t 30\n```\n```\n" + ONE_STREAM + "```\n",
+        "```\niperf3 -c h -t 30\n" + ONE_STREAM + "iperf3 -c h -t 30\n```\n",
+        "iperf3 -c h -t 30\n" + ONE_STREAM + "# Next\n",
+    ],
+)
+def test_the_table_of_one_stream_is_whole_where_the_notes_go_on(text: str) -> None:
+    (record,) = import_text(text).records
+    judgement = judge(record)
+    assert judgement.status == "valid", judgement.detail
+    assert [sample.value for sample in judgement.samples] == [6.21e9, 6.21e9, 0.0]
+
+
+def test_the_table_of_one_stream_at_the_end_of_the_notes_may_lack_others() -> None:
+    (record,) = import_text("iperf3 -c h -t 30\n" + ONE_STREAM).records
+    assert judge(record).reason == "truncated"
+
+
+def test_a_reverse_run_of_which_only_the_table_was_kept() -> None:
+    imported = import_text("```\niperf3 -c h -P 4 -t 30 -R\n```\n```\n" + OUTPUT + "```\n")
+    assert imported.plan.runs[0].parameters["reverse"] is True
+    assert judge(imported.records[0]).status == "valid"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -119,14 +120,19 @@ def test_junk_and_wrappers_around_captures_change_nothing(
     assert [f.line for f in found] == [f.line for f in expected]
 
 
-@given(st.sampled_from(sorted(OUTPUTS)), st.integers(0, 20000))
+@given(
+    st.sampled_from(sorted(OUTPUTS)),
+    st.sampled_from(["", "[STDOUT] ", "client-1  | ", "2026-03-01T10:00:00Z ", "> "]),
+    st.integers(0, 20000),
+)
 @settings(max_examples=300, deadline=None)
-def test_truncation_anywhere_never_gives_a_valid_wrong_figure(name: str, length: int) -> None:
+def test_truncation_anywhere_never_gives_a_valid_wrong_figure(name: str, wrapper: str, length: int) -> None:
+    text = "".join(wrapper + line for line in OUTPUTS[name].splitlines(keepends=True))
     whole = {
         sample.metric: sample.value for finding in findings_of(OUTPUTS[name]) for sample in finding.samples
     }
     calls = {(c.comm, c.number, c.syscall): c.calls for f in findings_of(OUTPUTS[name]) for c in f.calls}
-    for finding in findings_of(OUTPUTS[name][:length]):
+    for finding in findings_of(text[:length]):
         if finding.status != "valid":
             assert finding.reason
             assert finding.detail
@@ -192,3 +198,67 @@ def test_a_table_of_calls_cut_within_its_last_number_is_not_valid() -> None:
         assert found.status == ("valid" if cut == 0 else "invalid"), cut
         assert (found.reason == "truncated") == (cut > 0)
         assert cut == 0 or not found.calls
+
+
+SUMMARY = """[ ID] Interval           Transfer     Bitrate         Retr
+[  5]   0.00-30.00  sec  21.7 GBytes  6.21 Gbits/sec    0             sender
+[  5]   0.00-30.00  sec  21.7 GBytes  6.21 Gbits/sec                  receiver
+"""
+
+
+@pytest.mark.parametrize("wrapper", ["client-1  | ", "2026-03-01T10:00:00Z ", "[STDOUT] ", "user@vm1 $ ", "> "])
+def test_a_wrapper_cut_off_behind_the_first_streams_rows_proves_nothing(wrapper: str) -> None:
+    text = "".join(wrapper + line for line in SUMMARY.splitlines(keepends=True))
+    for length in range(len(wrapper)):
+        [found] = findings_of(text + wrapper[:length])
+        assert found.reason == "truncated", wrapper[:length]
+
+
+@pytest.mark.parametrize("fence", ["```", "```\n", "~~~\n", "# Next\n"])
+def test_a_fence_behind_the_rows_of_one_stream_proves_them_whole(fence: str) -> None:
+    [found] = findings_of("```\n" + SUMMARY + fence)
+    assert found.status == "valid"
+    assert "reverse" not in found.parameters, "the table is the same in both directions"
+
+
+WARNED = """stdin:3:1-12: WARNING: Map full; can't update element. Try increasing max_map_keys config
+Additional Info - helper: map_update_elem, retcode: -7
+@[args->id] = count();
+~~~~~~~~~~~
+"""
+ROW = "@[iperf3, 0]: {}\n"
+
+
+@pytest.mark.parametrize("rows", ["", ROW.format(3), ROW.format(3) + WARNED.replace(":3:", ":4:")])
+def test_source_quoted_by_a_warning_does_not_end_the_tracers_output(rows: str) -> None:
+    """Its tildes are no fence: what follows would be a table of which nobody says that calls are missing."""
+    for warned in (WARNED, WARNED.replace("Additional Info - helper: map_update_elem, retcode: -7\n", "")):
+        [found] = findings_of("Attaching 1 probe...\n" + rows + warned + ROW.format(17))
+        assert (found.reason, found.calls) == ("map_full", ())
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["WARNING: map @calls is full", "ERROR: failed to update map: No space left on device", "Lost 12 events"],
+)
+def test_any_word_of_a_loss_spoils_the_counts(words: str) -> None:
+    [found] = findings_of("Attaching 1 probe...\n" + words + "\n\n" + ROW.format(17))
+    assert found.reason == ("lost_events" if words.startswith("Lost") else "map_full")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sudo " + "a/" * 100_000 + " sockperf x",
+        "sudo " + "a " * 100_000 + "sockperf",
+        "@[iperf3, 0]: 5\nWARNING: " + "map " * 50_000,
+        "a@b:" + "$" * 100_000,
+        '{"start":' * 50_000,
+        "{ " * 100_000,
+    ],
+    ids=lambda line: line[:12],
+)
+def test_a_long_line_takes_no_longer_than_its_length(line: str) -> None:
+    start = time.process_time()
+    list(scan((line + "\n").splitlines(keepends=True)))
+    assert time.process_time() - start < 5

@@ -168,6 +168,7 @@ CALLS = {"type": "map", "data": {"@calls": {"dd,0": 20003, "bpftrace,59": 1}}}
         ([ATTACHED, {"type": "map", "data": {"@calls": {"dd,0": -1}}}], "malformed"),
         ([ATTACHED, {"type": "map", "data": 5}], "malformed"),
         ([ATTACHED, {"type": "map", "data": {"@a": {"dd,0": 1}, "@b": {"dd,0": 1}}}], "malformed"),
+        ([ATTACHED, {"type": "map", "data": {"@bytes": {"dd,0": 131072}}}], "malformed"),
         ([ATTACHED, {"type": "map", "data": {"@calls": {f"a{i},{i}": 1 for i in range(4096)}}}], "map_full"),
         ([ATTACHED], "tracer_killed"),
         ([ATTACHED, {"type": "map", "data": {}}], "tracer_killed"),
@@ -230,6 +231,12 @@ def test_notes_with_a_wrapper_around_every_row() -> None:
         ("sockperf", "sys_enter_recvfrom"): (455731, None),
         ("sockperf", "sys_enter_sendto"): (455731, None),
     }
+
+
+@pytest.mark.parametrize("output", ["@calls[dd, 0]: 5\n", "Lost 5 events\n@calls[dd, 0]: 5\n", ""])
+def test_version_that_was_kept_before_the_output(output: str) -> None:
+    [finding] = iterate("$ bpftrace --version\nbpftrace v0.23.2\nAttaching 1 probe...\n" + output)
+    assert finding.version == "0.23.2"
 
 
 def test_several_outputs_in_one_file() -> None:

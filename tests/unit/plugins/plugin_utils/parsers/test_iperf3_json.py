@@ -257,13 +257,71 @@ def test_both_ends_together_have_the_loss() -> None:
         ("control socket has closed unexpectedly", "interrupted"),
         ("interrupt - the client has terminated by signal Interrupt(2)", "interrupted"),
         ("error - unable to receive cookie at server: Bad file descriptor", "tool_error"),
-        ("unable to connect to server: No route to host", "tool_error"),
+        ("unable to connect to server: No route to host", "address_missing"),
+        ("error - unable to start listener for connections: Address already in use", "address_in_use"),
+        ("error - unable to send control message: Bad file descriptor", "refused"),
+        ("the client has unexpectedly closed the connection", "interrupted"),
+        ("parameter error - must either be a client (-c) or server (-s)", "bad_option"),
+        ("unrecognized option '--bidir'", "bad_option"),
+        ("option requires an argument -- 'c'", "bad_option"),
     ],
 )
 def test_errors_are_sorted(message: str, reason: str) -> None:
     assert classify_error(message) == reason
 
 
+def test_loss_of_a_short_run_is_compared_with_its_bytes_too() -> None:
+    def change(document: Document) -> None:
+        received = document["end"]["sum_received"]
+        received.update(packets=90, lost_packets=0, bytes=27 * document["start"]["test_start"]["blksize"])
+
+    finding = changed(change, "3.22/udp.client.json")
+    assert "loss" not in metrics(finding)
+    assert any(note.startswith("loss is left out") for note in finding.notes)
+
+
 def test_versions_sort_as_numbers() -> None:
     assert version_number("3.9") < version_number("3.10.1+") < version_number("3.21")
     assert version_number(None) == ()
+
+
+def test_documents_of_files_without_a_last_line_ending_are_all_found() -> None:
+    texts = [(CAPTURES / name).read_text().strip() for name in ("3.12/tcp.client.json", "3.22/udp.client.json")]
+    texts.append(json.dumps(json.loads(texts[0])))
+    findings = recognise("".join(texts) + "\n")
+    assert [(found.status, found.mode) for found in findings] == [
+        ("valid", "tcp"),
+        ("valid", "udp"),
+        ("valid", "tcp"),
+    ]
+    first = texts[0].count("\n") + 1
+    assert [found.line for found in findings] == [1, first, first + texts[1].count("\n")]
+
+
+def test_many_documents_in_one_line_take_no_recursion() -> None:
+    assert recognise('{"start": 0, "end": 1}' * 20_000) == []
+
+
+def test_a_receivers_figure_that_is_no_number_is_no_valid_run() -> None:
+    finding = changed(lambda document: document["end"]["sum_received"].update(bits_per_second="1"))
+    assert (finding.status, finding.reason) == ("invalid", "no_data")
+
+
+def test_what_cannot_be_believed_has_no_figures() -> None:
+    finding = changed(lambda document: document["start"]["test_start"].update(duration=60))
+    assert (finding.status, finding.reason, finding.samples) == ("invalid", "short_run", ())
+
+
+def test_another_programs_large_document_is_not_kept() -> None:
+    recogniser = JsonRecogniser()
+    for number, line in enumerate(["{", '"title": "report",', *['"count": 1,'] * 5000], 1):
+        assert not list(recogniser.feed(line, number))
+    assert len(recogniser._scanner._lines) <= 100
+    assert not list(recogniser.close())
+
+
+def test_sorted_keys_make_no_difference() -> None:
+    for name in ("3.12/parallel.client.json", "3.22/udp-bidir.client.json"):
+        text = json.dumps(json.loads(text_of(name)), indent=4, sort_keys=True)
+        (finding,), (expected,) = recognise(text), recognise(text_of(name))
+        assert (finding.status, metrics(finding)) == ("valid", metrics(expected))

@@ -56,7 +56,18 @@ def test_an_interval_that_a_busy_machine_stretched_is_no_fault() -> None:
 
 def test_two_summaries_are_two_runs() -> None:
     found = recognise(HEADER, SENDER, RECEIVER, HEADER, SENDER, RECEIVER, "text")
-    assert len(found) == 2
+    assert [one.status for one in found] == ["valid", "valid"]
+
+
+def test_rows_of_several_runs_without_anything_between_them_are_never_mixed() -> None:
+    runs = [[line.replace("6.21 G", f"{rate} G") for line in (SENDER, RECEIVER)] for rate in (6.21, 7.21)]
+    found = recognise(*runs[0], *runs[1], "text")
+    assert [metrics(one)["throughput_received"] for one in found] == [6.21e9, 7.21e9]
+    first, second = recognise(*runs[0], runs[1][0], "text")
+    assert metrics(first) == {"throughput_received": 6.21e9, "throughput_sent": 6.21e9, "retransmits": 12}
+    assert "throughput_received" not in metrics(second)
+    sums = [line.replace("[  5]", "[SUM]") for line in (*runs[0], *runs[1])]
+    assert [metrics(one)["throughput_sent"] for one in recognise(*sums)] == [6.21e9, 7.21e9]
 
 
 @pytest.mark.parametrize(
@@ -160,3 +171,25 @@ def test_packet_counts_of_a_servers_output() -> None:
     assert counts is not None
     assert counts.packets > 1000
     assert receivers_datagrams("") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("iperf3: parameter error - must either be a client (-c) or server (-s)", "bad_option"),
+        ("iperf3: unrecognized option '--bidir'", "bad_option"),
+        ("iperf3: option requires an argument -- 'c'", "bad_option"),
+        ("iperf3: error - unable to start listener for connections: Address already in use", "address_in_use"),
+    ],
+)
+def test_a_start_that_came_to_nothing_is_a_failed_run(line: str, reason: str) -> None:
+    (finding,) = recognise(line, "", "Usage: iperf3 [-s|-c host] [options]")
+    assert (finding.status, finding.reason, finding.detail) == ("failed", reason, line.removeprefix("iperf3: "))
+
+
+def test_a_client_that_vanished_interrupts_the_servers_run() -> None:
+    start = "Accepted connection from 192.0.2.2, port 40000"
+    row = "[  5]   0.00-1.00   sec  1.10 GBytes  9.41 Gbits/sec"
+    end = "iperf3: the client has unexpectedly closed the connection"
+    (finding,) = recognise(start, row, end)
+    assert (finding.status, finding.reason) == ("failed", "interrupted")

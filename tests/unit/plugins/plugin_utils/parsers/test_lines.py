@@ -70,6 +70,7 @@ def test_raw_output_is_not_touched(line: str) -> None:
         "[2026-11-23 13:10:49] {}",
         "[13:10:49.5] {}",
         "13:10:49 {}",
+        "2026/11/23 13:10:49 {}",
         "1700000000.123456 {}",
         "Nov 23 13:10:49 {}",
         "Nov  3 13:10:49 vm1 sockperf[123]: {}",
@@ -85,12 +86,26 @@ def test_raw_output_is_not_touched(line: str) -> None:
         "> [STDOUT] \x1b[1m{}\x1b[0m\r",
     ],
 )
-@pytest.mark.parametrize("line", [RAW[1], RAW[3], RAW[21], RAW[25], RAW[20]])
+@pytest.mark.parametrize("line", [RAW[1], RAW[3], RAW[21], RAW[25], RAW[20], "{"])
 def test_wrappers_come_off(wrapped: str, line: str) -> None:
     if "{}" not in wrapped:
         assert clean(wrapped) == "ok"
     else:
         assert clean(wrapped.replace("{}", line)) == line
+
+
+@pytest.mark.parametrize("escape", ["^[", "ESC", "", "\\e", "\\x1b", "\\033", "\\u001b"])
+def test_colours_whose_escape_was_shown_or_dropped(escape: str) -> None:
+    coloured = "sockperf: \x1b[2;35mTotal 2001 observations\x1b[0m; each percentile contains 20.01 observations"
+    plain = "sockperf: Total 2001 observations; each percentile contains 20.01 observations"
+    assert clean(coloured.replace("\x1b", escape)) == plain
+    assert clean("        " + json.dumps(coloured) + ",") == plain
+
+
+@pytest.mark.parametrize("stamp", ["2026-11-23T13:10:49Z ", "13:10:49.5 ", "1700000000.123456 "])
+def test_a_time_before_an_indented_line(stamp: str) -> None:
+    assert clean(stamp + '\t"start":\t{').strip() == '"start":\t{'
+    assert clean(stamp.strip()) == stamp.strip(), "a time alone is what a tracer prints between its tables"
 
 
 @pytest.mark.parametrize("line", [RAW[1], RAW[3], '{"type": "map"}', '\t"start":\t{', 'say "x" \\ y'])
@@ -116,6 +131,10 @@ def test_a_string_of_several_lines_stays() -> None:
         ("root@vm-1:~# sockperf pp -i 10.0.0.1 -t 5", "sockperf pp -i 10.0.0.1 -t 5"),
         ("[user@vm-1 bench]$ iperf3 -c 10.0.0.1", "iperf3 -c 10.0.0.1"),
         ("(venv) user@vm:/srv/x$ iperf3 -c 10.0.0.1", "iperf3 -c 10.0.0.1"),
+        ("client$ sockperf pp -i 10.0.0.1", "sockperf pp -i 10.0.0.1"),
+        ("vm-1:~/x# sudo sockperf pp -i 10.0.0.1", "sudo sockperf pp -i 10.0.0.1"),
+        ("see# sockperf of vm-1", "sockperf of vm-1"),
+        ("what sockperf pp prints", "what sockperf pp prints"),
         ("+ /usr/bin/sockperf pp", "/usr/bin/sockperf pp"),
         ("# Throughput", "# Throughput"),
         ("# server", "# server"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,8 @@ EXPECTED = {
     "refused": ("failed", "refused", "unknown"),
     "no-server": ("failed", "no_messages", "latency"),
     "no-route": ("failed", "tool_error", "latency"),
-    "too-small": ("failed", "tool_error", "unknown"),
-    "unknown-option": ("failed", "tool_error", "unknown"),
+    "too-small": ("failed", "bad_option", "unknown"),
+    "unknown-option": ("failed", "bad_option", "unknown"),
     "2.5-ping-pong": ("valid", "", "latency"),
     "2.5-two-servers": ("valid", "", "latency"),
     "3.5-ping-pong": ("valid", "", "latency"),
@@ -213,6 +214,55 @@ def test_round_trip_that_was_asked_for_but_not_printed() -> None:
 def test_every_failure_text_spoils_a_run(words: str) -> None:
     finding = parse_sockperf(SEED + f"sockperf: {words}\n")
     assert finding.status != "valid" and words in finding.detail
+
+
+def test_nothing_sent_is_no_throughput_of_zero() -> None:
+    text = (
+        "sockperf: Total of 0 messages sent in 1.000 sec\n"
+        "sockperf: Summary: Message Rate is 0 [msg/sec]\n"
+        "sockperf: Summary: BandWidth is 0.000 MBps (0.000 Mbps)\n"
+    )
+    finding = parse_sockperf(text)
+    assert (finding.status, finding.reason, finding.samples) == ("failed", "no_data", ())
+
+
+def test_a_message_that_a_ping_pong_lost_spoils_it() -> None:
+    text = SEED.replace("# duplicated messages = 0", "# duplicated messages = 1")
+    assert parse_sockperf(text).status == "valid", "under-load may lose messages"
+    finding = parse_sockperf("sockperf pp -i 10.0.0.1 -t 30\n" + text)
+    assert (finding.status, finding.reason) == ("invalid", "message_lost")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("ERROR: Can`t bind socket (errno=99 Cannot assign requested address)", "address_missing"),
+        ("ERROR: sendto() Failed sending on fd[3] (errno=101 Network is unreachable)", "address_missing"),
+        ("ERROR: sendto() Failed sending on fd[3] (errno=113 No route to host)", "address_missing"),
+        ("ERROR: Can`t connect socket (errno=111 Connection refused)", "refused"),
+    ],
+)
+def test_what_the_system_said(line: str, reason: str) -> None:
+    finding = parse_sockperf(f"sockperf: == version #3.7-no.git == \nsockperf: {line}\n")
+    assert (finding.status, finding.reason) == ("failed", reason)
+
+
+def test_memory_does_not_grow_with_errors_of_one_run() -> None:
+    def peak(count: int) -> int:
+        recogniser = SockperfRecogniser()
+        tracemalloc.start()
+        recogniser.feed("sockperf: [SERVER] listen on:", 1)
+        for number in range(count):
+            for words in ("ERROR: Message received was larger than expected", "Info: message ignored"):
+                recogniser.feed(f"sockperf: {words}, {number}.", number + 2)
+        (finding,) = recogniser.close()
+        assert finding.reason == "tool_error"
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    peak(2)
+    assert peak(4000) < 2 * peak(400)
 
 
 def test_bandwidth_of_sockperf_is_never_copied() -> None:
