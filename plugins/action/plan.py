@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
         try:
             result.update(self._plan(task_vars or {}))
         except (PlanError, StorageError) as error:
-            raise AnsibleActionFail(f"Nothing was measured. {error}") from error
+            raise AnsibleActionFail(f"Nothing was measured. {error}") from None
         except SweepHeld as error:
             raise AnsibleActionFail(f"Nothing was measured. {error}. {WHEN_HELD}") from None
         return result

@@ -13,6 +13,9 @@ from typing import Any
 class StorageError(OSError):
     """Results could not be written; the text names the path and the mend."""
 
+    def __str__(self) -> str:
+        return str(self.strerror)
+
 
 def write_whole(path: Path, content: str) -> None:
     """Write a file so that a crash at any moment leaves the old content or the new: temp file, fsync, rename."""

@@ -156,7 +156,7 @@ def _require_same(sweep_dir: Path, stored: Plan, wanted: Plan, seed: int) -> Non
     as_stored = json.loads(json.dumps(dict(wanted.settings)))
     names = sorted(set(stored.settings) | set(as_stored))
     differences = [
-        f"{name} was {_shown(stored.settings, name)} and is now {_shown(as_stored, name)}"
+        _difference(name, stored.settings, as_stored)
         for name in names
         if stored.settings.get(name) != as_stored.get(name)
     ]
@@ -169,6 +169,13 @@ def _require_same(sweep_dir: Path, stored: Plan, wanted: Plan, seed: int) -> Non
             f"the sweep {stored.sweep} in {sweep_dir} was planned with other settings: {'; '.join(differences)}. "
             "Choose another name with -e pairbench_sweep=NAME, or move that folder away"
         )
+
+
+def _difference(name: str, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    was, now = stored.get(name), wanted.get(name)
+    if isinstance(was, dict) and isinstance(now, dict) and set(was) != set(now):
+        return f"{name} was {', '.join(was) or 'none'} and is now {', '.join(now) or 'none'}"
+    return f"{name} was {_shown(stored, name)} and is now {_shown(wanted, name)}"
 
 
 def _shown(settings: Mapping[str, Any], name: str) -> str:

@@ -64,7 +64,7 @@ def held_by(sweep_dir: Path) -> str:
     """Who holds the sweep now, in words; empty when nobody does."""
     try:
         handle = (sweep_dir / LOCK_FILE).open("r+", encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     with handle:
         try:

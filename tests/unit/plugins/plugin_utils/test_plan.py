@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.pairbench.lab.plugins.plugin_utils.files import StorageError, make_directory
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import (
     Bottlenecks,
     CaseSpec,
@@ -214,6 +215,25 @@ def test_a_stored_plan_reads_back_and_grows_but_never_changes(tmp_path: Path) ->
     for sentence in ("a was 1 and is now 2", "b was not set and is now true", "h2 (10.0.0.3)", "pairbench_seed was",
                      "pairbench_sweep=NAME"):
         assert sentence in str(caught.value)
+
+
+def test_cases_that_differ_are_named(tmp_path: Path) -> None:
+    def create(name: str) -> Any:
+        return lambda seed, blocks: plan(2, seed=seed, blocks=blocks, settings={"iperf3_cases": {name: {"seconds": 3}}})
+
+    store_plan(tmp_path, load_or_create(tmp_path, create("tcp_P4_t3"), blocks=1, seed=0)[0])
+    with pytest.raises(PlanError, match=r"iperf3_cases was tcp_P4_t3 and is now tcp_P1_t3\. Choose another name"):
+        load_or_create(tmp_path, create("tcp_P1_t3"), blocks=1, seed=0)
+
+
+def test_results_below_a_file_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "results").touch()
+    folder = tmp_path / "results" / "default"
+    assert held_by(folder) == ""
+    with pytest.raises(StorageError) as caught:
+        make_directory(folder)
+    mend = "check that the folder may be written and run again"
+    assert str(caught.value) == f"{folder} could not be written (Not a directory): {mend}"
 
 
 def test_two_controllers_that_begin_together_go_by_one_plan(tmp_path: Path) -> None:
