@@ -6,7 +6,7 @@
 
 A chroot is made beforehand, outside the repository, and needs about 1 GB:
 
-    debootstrap --variant=minbase bullseye /scratch/bullseye http://deb.debian.org/debian
+    debootstrap --variant=minbase bullseye /scratch/bullseye
     chroot /scratch/bullseye apt-get install -y --no-install-recommends sockperf bpftrace
 
 (sid needs ``-o Acquire::Check-Valid-Until=false``, bullseye's bpftrace also linux-libc-dev.) Root is needed.
