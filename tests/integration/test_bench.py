@@ -69,10 +69,8 @@ ONE_AFTER_THE_OTHER = """
 def test_the_roles_of_the_benchmarks_measure_alone_and_one_after_the_other(bench: Bench) -> None:
     playbook = bench.directory / "play.yml"
     playbook.write_text(ONE_AFTER_THE_OTHER)
-    command = bench.command()
-    command[1] = str(playbook)
-    done = subprocess.run(command, cwd=bench.directory, env=bench.environment(), capture_output=True, text=True,
-                          timeout=300, check=False)
+    bench.playbook = str(playbook)
+    done = bench.measure()
     assert done.returncode == 0, done.stdout + done.stderr
     tables = {name: bench.table("runs", name) for name in ("throughput", "latency")}
     assert [(row["benchmark"], row["server"], row["status"]) for row in tables["throughput"]] == [
@@ -87,8 +85,7 @@ def test_the_roles_of_the_benchmarks_measure_alone_and_one_after_the_other(bench
 def test_hosts_stay_in_step_whatever_strategy_is_configured(bench: Bench) -> None:
     done = bench.run("-e", '{"pairbench_benchmarks": ["iperf3"], "pairbench_trace": false}', ANSIBLE_STRATEGY="free",
                      ANSIBLE_CALLBACKS_ENABLED="pairbench.lab.summary")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert_each_planned_run_once(bench, 1)
+    assert_each_planned_run_once(bench, 1, done)
 
 
 def test_time_mode_gives_time_per_call(bench: Bench) -> None:
@@ -187,7 +184,7 @@ def test_what_is_collected_is_not_counted_as_still_to_be_done(bench: Bench) -> N
     process.communicate(timeout=60)
     wait_until(lambda: not running(bench.pair), 60, "the end of every tool")
     again = bench.run("-e", "pairbench_trace=false", "-e", "iperf3_seconds=4", "-e", "sockperf_seconds=4")
-    assert again.returncode == 0, again.stdout + again.stderr
+    assert_each_planned_run_once(bench, 2, again)
     assert "Collected 1 run that" in again.stdout and "[1/1 runs, 100 %, done]" in again.stdout
 
 
@@ -347,7 +344,7 @@ def test_a_host_that_may_not_mount_tracefs_goes_on_untraced_and_says_so(bench: B
     )
     for host in bench.hosts.values():
         host["ansible_python_interpreter"] = hidden
-    done = bench.run("-e", '{"pairbench_benchmarks": ["iperf3"]}')
+    done = bench.measure("-e", '{"pairbench_benchmarks": ["iperf3"]}')
     assert done.returncode == 0, done.stdout + done.stderr
     text = words(done.stdout + done.stderr)
     assert "one: tracefs is not mounted" in text and "Its runs go on untraced" in text

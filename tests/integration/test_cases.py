@@ -196,6 +196,7 @@ def test_counts_are_the_same_with_and_without_pinning(tracer: dict[str, Any], tm
     assert sum(counted[0].values()) > 14000
 
 
+@pytest.mark.slow
 def test_a_matrix_through_the_whole_bench(pair: Pair, tmp_path: Path) -> None:
     bench = Bench(pair, tmp_path)
     last = max(os.sched_getaffinity(0))

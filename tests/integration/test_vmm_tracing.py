@@ -47,6 +47,7 @@ def bench(pair: Pair, tmp_path: Path, guests: dict[str, subprocess.Popen[bytes]]
     return made
 
 
+@pytest.mark.slow
 def test_the_processes_under_both_guests_are_counted_over_the_same_runs(bench: Bench) -> None:
     done = bench.measure()
     assert done.returncode == 0, done.stdout + done.stderr

@@ -29,6 +29,7 @@ class Bench:
     def __init__(self, lab: Pair | Mesh, directory: Path) -> None:
         self.lab = lab
         self.directory = directory
+        self.playbook = "pairbench.lab.bench"
         self.variables: dict[str, Any] = {
             "iperf3_seconds": 1, "sockperf_seconds": 1, "pairbench_blocks": 1,
             "ansible_python_interpreter": "/usr/bin/python3", "ansible_connection": "pairbench.lab.netns",
@@ -56,7 +57,7 @@ class Bench:
         inventory.write_text(yaml.safe_dump(
             {"all": {"hosts": self.hosts, "vars": self.variables, "children": self.children}}
         ))
-        return [ANSIBLE_PLAYBOOK, "pairbench.lab.bench", "-i", str(inventory), *arguments]
+        return [ANSIBLE_PLAYBOOK, self.playbook, "-i", str(inventory), *arguments]
 
     def environment(self, **changes: str) -> dict[str, str]:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
@@ -70,9 +71,11 @@ class Bench:
         """Run it where every figure is needed: from the beginning again when nothing but squeezed runs is wrong."""
         for _try in range(tries - 1):
             done = self.run(*arguments)
-            if done.returncode == 0 or not only_squeezed(self.table("runs")):
+            results = self.directory / "results"
+            rows = [row for sweep in results.glob("*") for row in self.table("runs", sweep.name)]
+            if done.returncode == 0 or not only_squeezed(rows):
                 return done
-            shutil.rmtree(self.directory / "results")
+            shutil.rmtree(results)
         return self.run(*arguments)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
