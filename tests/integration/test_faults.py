@@ -131,7 +131,8 @@ def test_a_full_disk_on_the_controller_stops_the_sweep_and_loses_nothing(bench: 
 
 def test_a_host_that_rests_for_long_keeps_its_claim(bench: Bench) -> None:
     """With one pair at a time a host has nothing to do for most of the time, and its sessions do not renew its claim."""
-    bench.variables["pairbench_mode"] = "isolated"
+    # In one of three orders of six pairs nobody rests for more than two steps, and no claim needs renewing; not in this one.
+    bench.variables |= {"pairbench_mode": "isolated", "pairbench_seed": 1}
     assert bench.run("-e", "pairbench_plan_only=true").returncode == 0
     path = bench.sweep / "plan.json"
     planned = json.loads(path.read_text(encoding="utf-8"))
