@@ -12,6 +12,8 @@ from typing import Any
 import libvirt
 import pytest
 from bench import words
+from cloud_image import cloud_image
+from namespaces import run
 from vm_labs import VmLab, changes, kept, text
 
 pytestmark = pytest.mark.slow
@@ -106,6 +108,25 @@ def test_a_lab_of_libvirt_is_provisioned_measured_and_removed(libvirtd: libvirt.
     assert libvirtd.virsh("list", "--all", "--name") == []
     assert f"pairbench-{lab.name}" not in libvirtd.virsh("net-list", "--all", "--name")
     assert changes(lab.play("destroy")) == 0
+
+
+def test_a_cloud_image_starts_through_its_own_boot_loader_and_cloud_init(lab: VmLab) -> None:
+    """No kernel is given, the addresses and keys are cloud-init's to set, and iperf3 comes from the guests' packages."""
+    image = cloud_image()
+    right = run("sha256sum", str(image)).stdout.split()[0]
+    given = {"vm_lab_image": str(image), "vm_lab_accel": "tcg"}
+    lab.set(**given, vm_lab_image_checksum=f"sha256:{right[::-1]}")
+    refused = lab.play("provision")
+    assert refused.returncode != 0
+    assert f"has the checksum {right} and vm_lab_image_checksum says" in words(refused.stdout + refused.stderr)
+    assert not lab.left()
+
+    lab.set(**given, vm_lab_image_checksum=f"sha256:{right}")
+    assert changes(lab.play("provision")) > 0
+    assert changes(lab.play("provision")) == 0
+    measure(lab)
+    assert changes(lab.play("destroy")) > 0
+    assert not lab.left() and image.exists()
 
 
 def test_check_mode_refuses_and_makes_nothing(lab: VmLab) -> None:
