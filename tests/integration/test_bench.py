@@ -167,7 +167,7 @@ def test_a_killed_controller_leaves_no_process_that_waits_to_be_heard(bench: Ben
     # Results of this size do not fit into the pipe to a controller that reads no more.
     bench.variables |= {"pairbench_benchmarks": ["iperf3"], "iperf3_parallel": 48, "iperf3_seconds": 5}
     process = bench.start()
-    wait_until(lambda: list((bench.directory / "spool").rglob("*.json")), 90, "a run that is kept")
+    wait_until(bench.kept_on_hosts, 90, "a run that is kept")
     process.kill()
     process.communicate(timeout=60)
     wait_until(lambda: not running(bench.pair), 60, "the end of every tool")

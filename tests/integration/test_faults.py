@@ -120,13 +120,12 @@ def test_a_full_disk_on_the_controller_stops_the_sweep_and_loses_nothing(bench: 
     output, _errors = process.communicate(timeout=200)
     assert process.returncode == 2, output
     assert "free some space there" in words(output) and "No further session begins" in words(output)
-    kept = list((bench.directory / "spool").rglob("*.json"))
-    assert kept, "the hosts keep what the controller could not write"
+    assert bench.kept_on_hosts(), "the hosts keep what the controller could not write"
     (small_results / "filler").unlink()
     before = len(records(bench))
     assert_complete(bench, ALL_PAIRS)
     assert before < ALL_PAIRS
-    assert not list((bench.directory / "spool").rglob("*.json"))
+    assert not bench.kept_on_hosts()
 
 
 def test_a_host_that_rests_for_long_keeps_its_claim(bench: Bench) -> None:
@@ -226,7 +225,7 @@ def test_a_long_session_of_a_killed_controller_is_waited_for_and_collected(two: 
     }
     first = two.start()
     # A tool that runs may be one that is asked for its version; what is kept is of the session.
-    wait_until(lambda: list((two.directory / "spool").rglob("*.json")), 60, "a run that is kept")
+    wait_until(two.kept_on_hosts, 60, "a run that is kept")
     first.kill()
     first.communicate(timeout=60)
     again = two.run()

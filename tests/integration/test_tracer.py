@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import packages
 import pytest
 from ansible_collections.pairbench.lab.plugins.module_utils import _tracer
 from ansible_collections.pairbench.lab.plugins.plugin_utils.syscall_names import resolve
@@ -78,8 +79,7 @@ def test_our_counts_equal_those_of_a_probe_on_every_tracepoint(tracer: dict[str,
 def first_calls(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A static program: two threads make each of 400 calls for the first time together."""
     if not shutil.which("cc") and not shutil.which("tcc"):
-        run("apt-get", "install", "--yes", "--no-install-recommends", "tcc", "libc6-dev",
-            env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
+        packages.install("tcc", "libc6-dev")
     program = tmp_path_factory.mktemp("first_calls") / "first_calls"
     run(shutil.which("cc") or "tcc", "-static", "-o", str(program), str(FIRST_CALLS), "-lpthread")
     return program

@@ -51,6 +51,10 @@ class Bench:
     def sweep(self) -> Path:
         return self.directory / "results" / "default"
 
+    def kept_on_hosts(self) -> list[Path]:
+        """Records of runs that no controller has collected yet."""
+        return list((self.directory / "spool").rglob("*.json"))
+
     def command(self, *arguments: str) -> list[str]:
         """Write the inventory; the argument list of the playbook."""
         inventory = self.directory / "lab.yml"

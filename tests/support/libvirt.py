@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import packages
 from namespaces import Host, run, wait_until
 
 PROGRAM = Path(__file__).with_name("libvirt_daemons.py")
@@ -26,8 +27,7 @@ def answers() -> bool:
 def install() -> None:
     """What a hypervisor with libvirt has; a machine that lacks it gets it."""
     if not all(Path(path).exists() for path in ("/usr/sbin/libvirtd", "/usr/bin/virsh", "/usr/bin/qemu-system-x86_64")):
-        for words in (["update"], ["install", "--yes", "--no-install-recommends", *PACKAGES]):
-            run("apt-get", "--quiet", *words, timeout=550, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
+        packages.install(*PACKAGES)
 
 
 class Libvirtd(Host):

@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import packages
 import yaml
-from namespaces import kill
+from namespaces import kill, run
 
 SUPPORT = Path(__file__).resolve().parent
 ANSIBLE_PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
@@ -46,30 +48,34 @@ def cache() -> Path:
     return folder
 
 
+def made_once(name: str, make: Callable[[Path], Path]) -> Path:
+    """What ``make`` leaves in a folder of its own, kept under that name; only what is whole has its name."""
+    path = cache() / name
+    if not path.exists():
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=cache()))
+        try:
+            make(folder).rename(path)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    return path
+
+
 def pristine(version: str) -> Path:
     """A minimal installation of that Debian version, made once; as new as a machine that nothing was done to."""
     release = RELEASES[version]
-    kept = cache() / release
-    if not kept.exists():
+
+    def bootstrap(folder: Path) -> Path:
         if not shutil.which("debootstrap"):
-            apt = ["apt-get", "install", "--yes", "--no-install-recommends", "debootstrap"]
-            subprocess.run(apt, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, check=True)
-        made = Path(tempfile.mkdtemp(prefix=f"{release}-", dir=cache()))
-        mirror = [os.environ["PAIRBENCH_TEST_MIRROR"]] if "PAIRBENCH_TEST_MIRROR" in os.environ else []
-        try:
-            done = subprocess.run(
-                ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", release, str(made), *mirror],
-                capture_output=True, text=True, timeout=550, check=False,
-            )
-            assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-            # A machine's image carries no package lists: whoever installs must fetch them first.
-            for path in (made / "var/lib/apt/lists").iterdir():
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-            made.chmod(0o755)
-            made.rename(kept)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
-    return kept
+            packages.install("debootstrap")
+        debootstrap = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}"]
+        run(*debootstrap, release, str(folder), *packages.mirror(), timeout=550)
+        # A machine's image carries no package lists: whoever installs must fetch them first.
+        for path in (folder / "var/lib/apt/lists").iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        folder.chmod(0o755)
+        return folder
+
+    return made_once(release, bootstrap)
 
 
 class Root:
