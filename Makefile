@@ -4,14 +4,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INVENTORY ?= lab
+# More options for the playbook of `make bench`, like OPTIONS="-e pairbench_blocks=1".
+OPTIONS ?=
 # Namespaces and the tracer need root.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# Without it the default lab is measured untraced, in a user namespace, as a sweep of another name.
+ROOTLESS = $$([ "$(INVENTORY)" != lab ] || [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null || echo rootless)
 
 .PHONY: venv tools bench test test-unit test-integration test-slow lint docs wheel molecule execution-environment clean
 
 venv: $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml
+	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	    echo "$(PYTHON) is older than 3.10 or has no venv: install the package python3-venv (an administrator can)," \
+	        "or name another one with make PYTHON=/path/to/python3" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check \
 	    'ansible-core>=2.17,<2.22' 'ansible-runner>=2.4' 'jinja2>=3.1' 'pandas>=2.1' 'scipy>=1.11' \
@@ -20,7 +27,9 @@ $(VENV)/.ready: pyproject.toml
 	touch $@
 
 bench: venv
-	. $(BIN)/activate && ansible-playbook bench.yml -i $(INVENTORY)
+	. $(BIN)/activate && if [ -n "$(ROOTLESS)" ]; then \
+	    pairbench rootless ansible-playbook bench.yml -i $(INVENTORY) -e pairbench_sweep=rootless $(OPTIONS); \
+	else ansible-playbook bench.yml -i $(INVENTORY) $(OPTIONS); fi
 
 # The tools on this machine itself, through the same roles; the tests run them in namespaces.
 tools: venv

@@ -229,6 +229,12 @@ def _sysctls():
     return facts
 
 
+def user_namespace(root=""):
+    """``own`` where users have other numbers than on the machine, as in the rootless mode, else ``initial``."""
+    line = read_line(root + "/proc/self/uid_map")
+    return line and ("initial" if line.split() == ["0", "0", "4294967295"] else "own")
+
+
 def fingerprint(address, kind=""):
     """Flat facts about this host (name to text or number); what cannot be read is left out.
 
@@ -239,6 +245,7 @@ def fingerprint(address, kind=""):
         "kernel": platform.release(),
         "kernel_build": platform.version(),
         "kernel_command_line": read_line("/proc/cmdline"),
+        "user_namespace": user_namespace(),
         "architecture": platform.machine(),
         "python": platform.python_version(),
         "clock_source": read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource"),

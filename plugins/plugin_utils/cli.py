@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from . import shards_command, sweep_command
+from . import rootless_command, shards_command, sweep_command
 from .files import StorageError
 from .importer import ImportedSweep, NotesError, read_notes
 from .listing import describe
@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     notes.set_defaults(command=_import)
     sweep_command.add_parser(commands)
     shards_command.add_parsers(commands)
+    rootless_command.add_parser(commands)
     tables = commands.add_parser("tables", help="build the tables of a sweep again from its records")
     tables.add_argument("sweep", metavar="SWEEP_DIR", type=Path, help="results/<sweep>")
     tables.set_defaults(command=_tables)

@@ -293,7 +293,7 @@ NOT_ROOT = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--in
     ("group", "sentence"),
     [
         ("", "no root: entering a network namespace needs it, and sudo -n cannot give it"),
-        ("netns_lab", "no root on this machine, which network namespaces need"),
+        ("netns_lab", "namespaces of your own by putting pairbench rootless before the command"),
     ],
 )
 def test_a_user_without_root_is_told_so(pair: Pair, group: str, sentence: str) -> None:
