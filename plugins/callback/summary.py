@@ -265,9 +265,10 @@ class CallbackModule(CallbackBase):
             return
         self._finished = True
         self._flush()
-        results = load_results(self._live.sweep_dir)
+        results = load_results(self._live.sweep_dir, self._live.plan)
         for note in self._store(write_tables, self._live.sweep_dir, results) or ():
-            self._display.warning(note)
+            if note not in results.problems:  # these are in the summary
+                self._display.warning(note)
         self._display.display(render_sweep(self._live.sweep_dir, results))
         self._lock.release()
 
