@@ -33,13 +33,13 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.progress import Prog
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records import (
     RecordAssembler,
     last_attempt,
-    read_record,
     record_path,
     write_host,
     write_record,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import session_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import completed, note_status
+from ansible_collections.pairbench.lab.plugins.plugin_utils.stored import read_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep_lock import SweepHeld, SweepLock, identity
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables import load_results, write_tables
 from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import render_sweep

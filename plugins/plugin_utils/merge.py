@@ -13,8 +13,9 @@ from typing import Any
 from .files import append, read_bytes, shown_path, write_whole
 from .plan import PlanError
 from .plan_store import PLAN_FILE, load_plan, store_plan
-from .records import RECORD_BYTES, RECORDS, host_path, read_hosts, read_record, record_files, write_host
+from .records import HOSTS, RECORDS, file_name, write_host
 from .statuses import INDEX_FILE, index_entries
+from .stored import RECORD_BYTES, read_hosts, read_record, record_files
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def _take(target: Path, source: Path) -> Merged:
             copied.add(path.name)
     hosts, host_problems = read_hosts(source)
     for host, facts in hosts.items():
-        if not os.path.lexists(host_path(target, host)):
+        if not os.path.lexists(target / HOSTS / f"{file_name(host)}.json"):
             write_host(target, host, facts)
     _add_index(target, source, copied)
     return Merged(source, len(copied), (*problems, *host_problems))

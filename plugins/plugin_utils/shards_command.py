@@ -16,8 +16,8 @@ from .plain_text import printable
 from .plan import PlanError, widest_step
 from .plan_store import load_plan, store_new
 from .planned_steps import PlannedSteps
-from .records import record_files
 from .shards import Job, Stage, in_stages, stages_of
+from .stored import record_files
 from .sweep_lock import SweepHeld
 from .tables import write_tables
 from .terminal import LONGEST_LINE

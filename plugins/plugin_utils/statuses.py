@@ -18,16 +18,9 @@ from typing import Any, cast
 from .files import UnreadableFile, append, parse_json, read_bytes
 from .gate import REASONS, judge
 from .model import Judgement, Run, Status
-from .records import (
-    MOST_ATTEMPTS,
-    RECORD_BYTES,
-    RUN_ID,
-    identity_of,
-    read_record,
-    record_files,
-    record_path,
-)
+from .records import RUN_ID, record_path
 from .shapes import object_of, text_of, whole_of, word_of
+from .stored import MOST_ATTEMPTS, RECORD_BYTES, identity_of, read_record, record_files
 
 INDEX_FILE = "statuses.jsonl"
 INDEX_BYTES = 1 << 30

@@ -16,9 +16,9 @@ from types import FrameType
 from .plain_text import printable
 from .plan import what_remains
 from .plan_store import PLAN_FILE, load_plan
-from .records import record_files
 from .runner_pass import SIGNALS, Pass, PassResult, next_log
 from .statuses import completed
+from .stored import record_files
 from .sweep import (
     FEWEST_BLOCKS,
     WORST_SHOWN,

@@ -21,7 +21,8 @@ from .model import Judgement, Plan, Run
 from .plan_store import load_plan
 from .record_view import MalformedRecord
 from .record_view import read_record as view_of
-from .records import other_run, read_hosts, read_records, record_path
+from .records import record_path
+from .stored import other_run, read_hosts, read_records
 
 TABLES: Mapping[str, tuple[str, ...]] = {
     "runs": (

@@ -19,11 +19,11 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import make_pla
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import store_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records import (
     RecordAssembler,
-    read_records,
     write_host,
     write_record,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import completed
+from ansible_collections.pairbench.lab.plugins.plugin_utils.stored import read_records
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables import TABLES, write_tables
 from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import render_plan, render_sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.verdict import verdict_of
