@@ -10,11 +10,16 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from .plain_text import printable
+
 LONGEST_TEXT = 1000
 
 
 class WrongShape(ValueError):
-    """A value is not what it should be; the text names it and says what it should be."""
+    """A value is not what it should be; the text names it and says what it should be, in one line."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(printable(sentence, LONGEST_TEXT))
 
 
 def object_of(value: Any, where: str, names: Collection[str] | None = None) -> Mapping[str, Any]:

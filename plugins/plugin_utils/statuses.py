@@ -23,8 +23,8 @@ from .shapes import object_of, text_of, whole_of, word_of
 from .stored import MOST_ATTEMPTS, RECORD_BYTES, identity_of, read_record, record_files
 
 INDEX_FILE = "statuses.jsonl"
-INDEX_BYTES = 1 << 30
-"""A line has 300 bytes; a larger index is not read, and records are judged again."""
+INDEX_BYTES = 256 << 20
+"""Enough for half a million records; a larger index is not read, and records are judged again."""
 JUDGED_BY = ("gate.py", "record_view.py", "trace_evidence.py", "syscall_names.json", "parsers", "benchmarks")
 
 
