@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils import cli
+from ansible_collections.pairbench.lab.plugins.plugin_utils.cells import plain_cell
 from ansible_collections.pairbench.lab.plugins.plugin_utils.gate import judge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.merge import merge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Plan, Run, Session, Step
@@ -540,3 +541,15 @@ def test_a_lock_says_in_one_line_who_holds_it_whatever_is_written_there(sweep: P
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(other, 0)[1]) == 0
     lock.release()
+
+
+def test_what_a_host_says_reaches_the_table_of_hosts_as_text(sweep: Path) -> None:
+    host = json.loads(next((sweep / "hosts").iterdir()).read_text(encoding="utf-8"))["host"]
+    write_host(sweep, host, {"fingerprint": {"kernel": "=HYPERLINK(\"http://x\")", "cpu": "\x1b]0;t\x07", "load": -1.5}})
+    write_tables(sweep)
+    with (sweep / "hosts.csv").open(newline="", encoding="utf-8") as handle:
+        facts = {row["fact"]: row["value"] for row in csv.DictReader(handle) if row["host"] == host}
+    assert facts == {
+        "fingerprint.kernel": "'=HYPERLINK(\"http://x\")", "fingerprint.cpu": "\\x1b]0;t\\x07", "fingerprint.load": "-1.5",
+    }  # fmt: skip
+    assert plain_cell(facts["fingerprint.kernel"]) == '=HYPERLINK("http://x")'
