@@ -33,13 +33,13 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.progress import Prog
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records import (
     RecordAssembler,
     last_attempt,
-    read_record,
     record_path,
     write_host,
     write_record,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import session_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import completed, note_status
+from ansible_collections.pairbench.lab.plugins.plugin_utils.stored import read_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep_lock import SweepHeld, SweepLock, identity
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables import load_results, write_tables
 from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import render_sweep
@@ -265,9 +265,10 @@ class CallbackModule(CallbackBase):
             return
         self._finished = True
         self._flush()
-        results = load_results(self._live.sweep_dir)
+        results = load_results(self._live.sweep_dir, self._live.plan)
         for note in self._store(write_tables, self._live.sweep_dir, results) or ():
-            self._display.warning(note)
+            if note not in results.problems:  # these are in the summary
+                self._display.warning(note)
         self._display.display(render_sweep(self._live.sweep_dir, results))
         self._lock.release()
 

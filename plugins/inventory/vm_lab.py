@@ -41,11 +41,11 @@ plugin: pairbench.lab.vm_lab
 pairs: 2
 """
 
-import json
 from pathlib import Path
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.utils.display import Display
 from ansible.utils.vars import combine_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources
 from ansible_collections.pairbench.lab.plugins.plugin_utils.vm_guests import (
@@ -55,6 +55,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.vm_guests import (
     guest_variables,
     lab_guests,
     lab_pairs,
+    read_note,
     ssh_proxy_command,
 )
 
@@ -131,8 +132,9 @@ class InventoryModule(BaseInventoryPlugin):
 
 
 def _record(access, hypervisor):
-    """What provisioning noted about a hypervisor; empty when there is nothing."""
+    """What provisioning noted about a hypervisor; empty when there is nothing that can be read."""
     try:
-        return json.loads((access / f"{hypervisor}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_note(access / f"{hypervisor}.json")
+    except ValueError as error:
+        Display().warning(f"{error}. The lab is taken for one that is not provisioned; provisioning writes it again.")
         return {}

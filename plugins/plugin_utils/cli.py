@@ -19,15 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from . import rootless_command, shards_command, sweep_command
-from .files import StorageError
+from .files import StorageError, shown_path
 from .importer import ImportedSweep, NotesError, read_notes
 from .listing import describe
 from .parsers.finding import Finding
 from .parsers.scan import scan
+from .plain_text import printable
 from .plan import PlanError
 from .plan_store import store_plan
 from .records import write_record
-from .tables import write_tables
+from .tables import load_results, write_tables
 
 ALL_VALID = 0
 SOMETHING_NOT_VALID = 1
@@ -36,6 +37,11 @@ INTERRUPTED = 130
 
 LONGEST_LINE = 64 * 2**20
 """Characters read as one line at most, so that a file without line ends cannot fill the memory."""
+LONGEST_NOTES = 64 * 2**20
+"""Characters of notes, which are read as a whole."""
+LONGEST_SENTENCE = 10_000
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What printable() escapes and JSON does not."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -47,15 +53,15 @@ class UsageError(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit status: 0 well, 1 something is not valid, 2 nothing could be done."""
     arguments = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever a terminal's encoding lacks is no reason to stop
+            stream.reconfigure(errors="backslashreplace")
     try:
         status: int = arguments.command(arguments)
         sys.stdout.flush()
         return status
-    except (UsageError, NotesError, PlanError) as error:
-        print(f"pairbench: {error}", file=sys.stderr)
-        return NOTHING_TO_SAY
-    except StorageError as error:
-        print(f"pairbench: {error.strerror}", file=sys.stderr)
+    except (UsageError, NotesError, PlanError, StorageError) as error:
+        _complain(str(error))
         return NOTHING_TO_SAY
     except BrokenPipeError:
         # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
@@ -63,6 +69,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return SOMETHING_NOT_VALID
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _complain(sentence: str) -> None:
+    """Say on standard error what is wrong, in one line that a terminal does not obey."""
+    print(f"pairbench: {printable(sentence, LONGEST_SENTENCE)}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -120,10 +131,10 @@ def _parse(arguments: argparse.Namespace) -> int:
             raise
         except OSError as error:
             unreadable = True
-            print(f"pairbench: cannot read {name}: {error.strerror or error}.", file=sys.stderr)
+            _complain(f"cannot read {name}: {error.strerror or error}.")
             continue
         if not seen:
-            print(f"pairbench: {name} holds no output of iperf3, sockperf or bpftrace.", file=sys.stderr)
+            _complain(f"{name} holds no output of iperf3, sockperf or bpftrace.")
     show.close()
     if unreadable or not statuses:
         return NOTHING_TO_SAY
@@ -139,7 +150,9 @@ class _JsonArray:
     def add(self, name: str, finding: Finding) -> None:
         print("[" if self._first else ",")
         self._first = False
-        print(json.dumps(as_document(name, finding), ensure_ascii=False, allow_nan=False), end="")
+        text = json.dumps(as_document(name, finding), ensure_ascii=False, allow_nan=False)
+        # They stand in texts only, so the document stays the same; JSON itself asks for C0 alone to be escaped.
+        print(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text), end="")
 
     def close(self) -> None:
         print("[]" if self._first else "\n]")
@@ -211,22 +224,35 @@ def _import(arguments: argparse.Namespace) -> int:
     directory = arguments.results / arguments.sweep
     _store(imported, directory)
     for sentence in imported.left_out:
-        print(f"pairbench: left out: {sentence}", file=sys.stderr)
-    print(f"{len(imported.records)} runs are in {directory}")
+        _complain(f"left out: {sentence}")
+    print(f"{len(imported.records)} runs are in {shown_path(directory)}")
     return _build_tables(directory)
 
 
 def _whole_text(name: str) -> str:
+    parts: list[str] = []
+    left = LONGEST_NOTES
     try:
         with _lines_of(name) as lines:
-            return "".join(lines)
+            for line in lines:
+                left -= len(line)
+                if left < 0:
+                    raise UsageError(f"{name} has more than {LONGEST_NOTES} characters: these are no notes kept by hand.")
+                parts.append(line)
     except OSError as error:
         raise UsageError(f"cannot read {name}: {error.strerror or error}.") from error
+    return "".join(parts)
 
 
 def _store(imported: ImportedSweep, directory: Path) -> None:
     """Write plan and records. Records are immutable, so a sweep that exists is never written to."""
-    if directory.exists() and any(directory.iterdir()):
+    try:
+        taken = any(directory.iterdir())
+    except FileNotFoundError:
+        taken = False
+    except OSError as error:
+        raise UsageError(f"cannot use {directory} ({error.strerror}): choose another --results or --sweep.") from error
+    if taken:
         raise UsageError(f"{directory} exists already: choose another --sweep, or remove it first.")
     store_plan(directory, imported.plan)
     for record in imported.records:
@@ -238,7 +264,9 @@ def _tables(arguments: argparse.Namespace) -> int:
 
 
 def _build_tables(directory: Path) -> int:
-    for sentence in write_tables(directory):
-        print(f"pairbench: {sentence}", file=sys.stderr)
-    print(f"tables are in {directory}")
-    return ALL_VALID
+    """Write the tables; 1 where a file of the sweep had to be left out."""
+    results = load_results(directory)
+    for sentence in write_tables(directory, results):
+        _complain(sentence)
+    print(f"tables are in {shown_path(directory)}")
+    return SOMETHING_NOT_VALID if results.problems else ALL_VALID

@@ -199,7 +199,8 @@ def transfer_of(record: Record) -> Transfer | None:
 def _intervals(document: Mapping[str, Any]) -> tuple[float, tuple[Interval, ...]]:
     """Seconds omitted at the beginning, and the intervals that count; none when one is unlike what it should be."""
     omitted, found = 0.0, []
-    for entry in document.get("intervals") or ():
+    entries = document.get("intervals")
+    for entry in entries if isinstance(entries, list) else ():
         both = entry if isinstance(entry, Mapping) else {}
         whole = both.get("sum")
         if not isinstance(whole, Mapping) or "sum_bidir_reverse" in both or whole.get("sender") is True:

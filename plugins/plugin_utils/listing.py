@@ -6,14 +6,24 @@ import textwrap
 from collections.abc import Iterator
 
 from .parsers.finding import CallCount, Finding
+from .plain_text import printable
 
 INDENT = "    "
+LONGEST_LINE = 10_000
 MOST_CALLS = 12
 """System calls listed for one table; the others are summed up in one line."""
 
 
 def describe(name: str, finding: Finding, width: int) -> Iterator[str]:
-    """The lines about one finding: where it is, whether it may be believed and why not, its figures."""
+    """The lines about one finding: where it is, whether it may be believed and why not, its figures.
+
+    What the file or its name bring along that a terminal would obey is written so that it can be seen.
+    """
+    for line in _lines(name, finding, width):
+        yield printable(line, LONGEST_LINE)
+
+
+def _lines(name: str, finding: Finding, width: int) -> Iterator[str]:
     tool = " ".join(part for part in (finding.tool, finding.version, finding.mode, finding.side) if part)
     yield from _wrapped(f"{name}:{finding.line}  {tool}  {finding.status.upper()}", "", width)
     if finding.reason:
@@ -57,4 +67,4 @@ def _number(value: float) -> str:
 
 
 def _wrapped(text: str, indent: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent + INDENT)
+    return textwrap.wrap(printable(text, LONGEST_LINE), width, initial_indent=indent, subsequent_indent=indent + INDENT)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from .files import write_whole
+from .files import append, read_bytes, shown_path, write_whole
 from .plan import PlanError
 from .plan_store import PLAN_FILE, load_plan, store_plan
-from .records import HOSTS, RECORDS, read_record
+from .records import HOSTS, RECORDS, file_name, write_host
 from .statuses import INDEX_FILE, index_entries
+from .stored import RECORD_BYTES, read_hosts, read_record, record_files
 
 
 @dataclass(frozen=True)
@@ -55,32 +59,42 @@ def _require_plan(source: Path) -> None:
 def _take(target: Path, source: Path) -> Merged:
     problems: list[str] = []
     copied: set[str] = set()
-    for path in sorted((source / RECORDS).glob("*.json")):
+    for path in record_files(source, problems):
         record, problem = read_record(path)
         if record is None:
             problems.append(problem)
-            continue
-        if _copy(path, target / RECORDS / path.name, problems):
+        elif _copy(path, target / RECORDS / path.name, record, problems):
             copied.add(path.name)
-    for path in sorted((source / HOSTS).glob("*.json")):
-        if not (target / HOSTS / path.name).exists():
-            write_whole(target / HOSTS / path.name, path.read_text(encoding="utf-8"))
+    hosts, host_problems = read_hosts(source)
+    for host, facts in hosts.items():
+        if not os.path.lexists(target / HOSTS / f"{file_name(host)}.json"):
+            write_host(target, host, facts)
     _add_index(target, source, copied)
-    return Merged(source, len(copied), tuple(problems))
+    return Merged(source, len(copied), (*problems, *host_problems))
 
 
-def _copy(path: Path, there: Path, problems: list[str]) -> bool:
-    content = path.read_text(encoding="utf-8")
-    if not there.exists():
+def _copy(path: Path, there: Path, record: dict[str, Any], problems: list[str]) -> bool:
+    if not os.path.lexists(there):
+        try:
+            content = read_bytes(path, RECORD_BYTES).decode("utf-8")
+        except (FileNotFoundError, ValueError) as error:  # it was a record a moment ago
+            problems.append(f"{error}. It is left out.")
+            return False
         write_whole(there, content)
         return True
-    if there.read_text(encoding="utf-8") != content:
-        problems.append(f"{path} differs from {there}, which is kept: the run was measured twice, by two controllers.")
+    mine, problem = read_record(there)
+    if mine is None:
+        problems.append(f"{problem} {shown_path(path)} is not put in its place: move the other away first.")
+    elif mine != record:
+        problems.append(
+            f"{shown_path(path)} differs from {shown_path(there)}, which is kept: the run was measured twice, by two "
+            "controllers."
+        )
     return False
 
 
 def _add_index(target: Path, source: Path, copied: Container[str]) -> None:
     """What was said of the records is true of their copies too; the index is a shortcut, so it may also be missing."""
     lines = [json.dumps(entry) + "\n" for entry in index_entries(source) if entry["file"] in copied]
-    with (target / INDEX_FILE).open("a", encoding="utf-8") as handle:
-        handle.writelines(lines)
+    with contextlib.suppress(OSError):
+        append(target / INDEX_FILE, "".join(lines))

@@ -15,12 +15,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .model import CaseSpec, Plan, Run, Step
-from .planned_steps import PlannedSteps, Round
+from .planned_steps import PlannedSteps, Round, runs_of_a_block
 from .schedule import Pair, circle_rounds, isolated_rounds, level_rounds, resources_of, rounds_for
 from .selection import SelectionError, select_pairs
 
 MODES = ("rounds", "isolated", "concurrent")
 DIRECTIONS = ("first_serves", "second_serves", "both")
+MOST_BLOCKS = 100_000
+MOST_RUNS = 20_000_000
+"""A thousand hosts have half as many in six blocks of a full mesh; more can neither be measured nor be read."""
 STEP_OVERHEAD_SECONDS = 1.5
 """What Ansible and the meeting of the two ends add to a step (measured with two hosts: 1 to 2)."""
 
@@ -93,6 +96,7 @@ def make_plan(
         raise PlanError(str(error)) from error
     _require_each_pair_once(rounds, directions)
     named = {benchmark: tuple(specs) for benchmark, specs in cases.items()}
+    require_bearable(blocks, runs_of_a_block(rounds, named, directions, trace))
     steps = PlannedSteps(seed, blocks, rounds, named, dict(directions), trace)
     return Plan(sweep, configuration, seed, mode, blocks, dict(hosts), steps, dict(settings or {}))
 
@@ -220,8 +224,8 @@ def _check(
         named = ", ".join(hosts) or "none"
         raise PlanError(f"fewer than two hosts to measure between ({named}): a pair needs two, check inventory and --limit")
     _check_addresses(hosts)
-    if blocks < 1:
-        raise PlanError(f"pairbench_blocks is {blocks}; it must be at least 1")
+    if not 1 <= blocks <= MOST_BLOCKS:
+        raise PlanError(f"pairbench_blocks is {blocks}; it must be from 1 to {MOST_BLOCKS}")
     if mode not in MODES:
         raise PlanError(f"pairbench_mode is {mode!r}; it must be one of {', '.join(MODES)}")
     if levels and mode != "concurrent":
@@ -233,6 +237,15 @@ def _check(
         doubled = [name for name, count in Counter(spec.name for spec in specs).items() if count > 1]
         if doubled:
             raise PlanError(f"two runs of the plan have the same name: {benchmark}_cases has {', '.join(doubled)} twice")
+
+
+def require_bearable(blocks: int, runs_a_block: int) -> None:
+    """Raises PlanError where a plan has more runs than can be measured, or its records be read."""
+    if blocks * runs_a_block > MOST_RUNS:
+        raise PlanError(
+            f"{blocks} blocks of {runs_a_block} runs are more than the {MOST_RUNS} that one sweep may have: plan fewer "
+            "blocks, cases or pairs"
+        )
 
 
 def spelt(address: str) -> str:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .files import make_directory, write_json
-from .model import SCHEMA_VERSION, CaseSpec, Plan, Run, Session, Step
+from .files import UnreadableFile, json_text, make_directory, parse_json, read_json, shown_path, write_json
+from .model import Plan
 from .plan import PlanError
-from .planned_steps import PlannedSteps, Round
+from .plan_document import plan_from_json, plan_to_json
+from .planned_steps import PlannedSteps
 from .records import HOSTS
-from .schedule import Pair
 from .sweep_lock import SweepLock
 
+PLAN_BYTES = 256 << 20
+"""Half a million pairs take 7 MiB; a hundred thousand runs of notes 60."""
 PLAN_FILE = "plan.json"
 LARGEST_SEED = 2**31
 
@@ -25,12 +27,14 @@ def load_plan(sweep_dir: Path) -> Plan:
     """The stored plan of a sweep. Raises PlanError when there is none or it cannot be read."""
     path = sweep_dir / PLAN_FILE
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        return plan_from_json(document)
+        return plan_from_json(read_json(path, PLAN_BYTES))
     except FileNotFoundError:
-        raise PlanError(f"there is no sweep in {sweep_dir}: {PLAN_FILE} is missing") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise PlanError(f"{path} cannot be read as a plan ({error}): restore it or move the folder away") from error
+        raise PlanError(f"there is no sweep in {shown_path(sweep_dir)}: {PLAN_FILE} is missing") from None
+    except ValueError as error:
+        why = error.why if isinstance(error, UnreadableFile) else str(error)
+        raise PlanError(
+            f"{shown_path(path)} cannot be read as a plan ({why}): restore it or move the folder away"
+        ) from error
 
 
 def stored_hosts(sweep_dir: Path) -> dict[str, str]:
@@ -39,69 +43,19 @@ def stored_hosts(sweep_dir: Path) -> dict[str, str]:
 
 
 def store_plan(sweep_dir: Path, plan: Plan) -> None:
-    """Write the plan whole. Raises StorageError."""
-    plain = {item.name: getattr(plan, item.name) for item in fields(plan) if item.name != "steps"}
-    plain["hosts"] = list(plan.hosts.items())  # in inventory order; the keys of an object would be sorted
-    if isinstance(plan.steps, PlannedSteps):
-        plain["design"] = _design(plan.steps, list(plan.hosts))
-    else:
-        plain["steps"] = [asdict(step) for step in plan.steps]
-    write_json(sweep_dir / PLAN_FILE, {"schema": SCHEMA_VERSION} | plain)
+    """Write the plan whole. Raises StorageError, and PlanError where it could not be read again."""
+    document = plan_to_json(plan)
+    try:
+        plan_from_json(parse_json(json_text(document).encode("utf-8")))
+    except ValueError as error:
+        raise PlanError(f"the sweep {plan.sweep} cannot be planned like this: {error}") from error
+    write_json(sweep_dir / PLAN_FILE, document)
 
 
 def withdraw_plan(sweep_dir: Path) -> None:
     """Remove a plan of which nothing has begun, with what the hosts said of themselves for it."""
     for path in (sweep_dir / PLAN_FILE, *(sweep_dir / HOSTS).glob("*.json")):
         path.unlink(missing_ok=True)
-
-
-def plan_from_json(document: Mapping[str, Any]) -> Plan:
-    """A plan from its JSON document. Raises KeyError, TypeError or ValueError."""
-    if document["schema"] != SCHEMA_VERSION:
-        raise ValueError(f"schema {document['schema']} is not {SCHEMA_VERSION}")
-    plain = {name: value for name, value in document.items() if name not in ("schema", "design")}
-    plain["hosts"] = dict(document["hosts"])
-    if "design" in document:
-        plain["steps"] = _planned(document["design"], document)
-    else:
-        plain["steps"] = tuple(_step(step) for step in document["steps"])
-    return Plan(**plain)
-
-
-def _design(steps: PlannedSteps, hosts: list[str]) -> dict[str, Any]:
-    """What the steps are made from. Pairs are positions in the list of hosts, one line a round: large plans stay small."""
-    position = {host: number for number, host in enumerate(hosts)}
-    return {
-        "rounds": [
-            {"level": item.level, "pairs": " ".join(f"{position[one]}:{position[other]}" for one, other in item.pairs)}
-            for item in steps.rounds
-        ],
-        "cases": {benchmark: [asdict(case) for case in cases] for benchmark, cases in steps.cases.items()},
-        "directions": dict(steps.directions),
-        "trace": steps.trace,
-    }
-
-
-def _planned(design: Mapping[str, Any], document: Mapping[str, Any]) -> PlannedSteps:
-    hosts = list(dict(document["hosts"]))
-    rounds = tuple(
-        Round(tuple(_pair(text, hosts) for text in item["pairs"].split()), item["level"]) for item in design["rounds"]
-    )
-    cases = {name: tuple(CaseSpec(**case) for case in specs) for name, specs in design["cases"].items()}
-    return PlannedSteps(document["seed"], document["blocks"], rounds, cases, design["directions"], design["trace"])
-
-
-def _pair(text: str, hosts: list[str]) -> Pair:
-    one, other = text.split(":")
-    return hosts[int(one)], hosts[int(other)]
-
-
-def _step(document: Mapping[str, Any]) -> Step:
-    sessions = tuple(
-        Session(item["server"], item["client"], tuple(Run(**run) for run in item["runs"]))
-        for item in document["sessions"]
-    )
-    return Step(document["block"], document["round"], document["benchmark"], sessions)
 
 
 def load_or_create(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, overload
 
@@ -145,6 +145,16 @@ class PlannedSteps(Sequence[Step]):
             seconds=case.seconds,
             level=level,
         )
+
+
+def runs_of_a_block(
+    rounds: Iterable[Round], cases: Mapping[str, Sequence[CaseSpec]], directions: Mapping[str, str], trace: bool
+) -> int:
+    """How many runs one block has, without making anything of it."""
+    pairs = sum(len(item.pairs) for item in rounds)
+    return (2 if trace else 1) * pairs * sum(
+        len(specs) * len(_server_first(directions[benchmark])) for benchmark, specs in cases.items()
+    )
 
 
 def _server_first(direction: str) -> tuple[bool, ...]:

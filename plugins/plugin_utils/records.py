@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -13,11 +14,17 @@ from .files import write_json
 from .model import SCHEMA_VERSION, Plan, Run
 
 RECORDS, HOSTS = "records", "hosts"
+SIDES = ("server", "client")
+LONGEST_FILE_NAME = 200
+RUN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,219}")
+"""What the name of a run may be: it is the name of its record's file."""
 NO_END = {"reason": "no_end", "detail": "this end returned nothing"}
 
 
 def record_path(sweep_dir: Path, run_id: str, attempt: int) -> Path:
-    """Where an attempt of a run is kept."""
+    """Where an attempt of a run is kept. Raises ValueError for what is no run_id, so that no record leaves its folder."""
+    if not RUN_ID.fullmatch(run_id):
+        raise ValueError(f"{run_id[:80]!r} is no run_id")
     suffix = "" if attempt == 1 else f".{attempt}"
     return sweep_dir / RECORDS / f"{run_id}{suffix}.json"
 
@@ -33,50 +40,32 @@ def write_record(sweep_dir: Path, record: Mapping[str, Any]) -> Path:
 def last_attempt(sweep_dir: Path, run_id: str) -> int:
     """The number of the latest attempt of a run; 0 when there is none."""
     attempt = 0
-    while record_path(sweep_dir, run_id, attempt + 1).exists():
+    while os.path.lexists(record_path(sweep_dir, run_id, attempt + 1)):
         attempt += 1
     return attempt
 
 
-def read_record(path: Path) -> tuple[dict[str, Any] | None, str]:
-    """A record, or None and a sentence that says why it cannot be read."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        record["run"]["run_id"], int(record["attempt"])  # what everybody relies on
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return None, f"{path} is not a record ({error}): it is left out, and its run counts as missing."
-    return record, ""
-
-
-def read_records(sweep_dir: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """The latest attempt of every run, sorted by file name, and a sentence for every file that cannot be read."""
-    latest: dict[str, dict[str, Any]] = {}
-    problems = []
-    for path in sorted((sweep_dir / RECORDS).glob("*.json")):
-        record, problem = read_record(path)
-        if record is None:
-            problems.append(problem)
-            continue
-        run_id = record["run"]["run_id"]
-        if run_id not in latest or record["attempt"] > latest[run_id]["attempt"]:
-            latest[run_id] = record
-    return list(latest.values()), problems
-
-
 def write_host(sweep_dir: Path, host: str, facts: Mapping[str, Any]) -> Path:
     """Keep what a host said of itself; the latest wins."""
-    path = sweep_dir / HOSTS / (re.sub(r"[^A-Za-z0-9_.-]", "_", host) + ".json")
+    path = sweep_dir / HOSTS / f"{file_name(host)}.json"
     write_json(path, {"schema": SCHEMA_VERSION, "host": host} | dict(facts))
     return path
 
 
-def read_hosts(sweep_dir: Path) -> dict[str, dict[str, Any]]:
-    """Facts by host."""
-    found = {}
-    for path in sorted((sweep_dir / HOSTS).glob("*.json")):
-        document = json.loads(path.read_text(encoding="utf-8"))
-        found[document["host"]] = {key: value for key, value in document.items() if key not in ("schema", "host")}
-    return dict(sorted(found.items()))
+def file_name(host: str) -> str:
+    """A name of a file for a host: two hosts never have the same one, it is never hidden and never a path.
+
+    A name of letters, digits, ``_``, ``.`` and ``-`` stays as it is; other characters are written as in a URL.
+    """
+    escaped = re.sub(r"^\.|[^A-Za-z0-9_.-]", lambda match: _escaped(match[0]), host)
+    if escaped and len(escaped) <= LONGEST_FILE_NAME:
+        return escaped
+    digest = hashlib.sha256(host.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{escaped[: LONGEST_FILE_NAME - 70]}%~{digest}"  # no character is written as %~
+
+
+def _escaped(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
 
 
 class RecordAssembler:
@@ -94,14 +83,14 @@ class RecordAssembler:
     def add_end(self, run_id: str, side: str, end: Mapping[str, Any]) -> dict[str, Any] | None:
         """Take one end; the record when it is the second one, else None."""
         record = self._record(run_id)
-        record[side] = dict(end)
+        record[_side(side)] = dict(end)
         return self._complete(run_id)
 
     def add_error(self, run_id: str, side: str, error: Mapping[str, str]) -> dict[str, Any] | None:
         """Take note that one end cannot come; the record when the other one has, else None."""
         record = self._record(run_id)
         record["error"] = dict(error)
-        record["_lost"] = [*record.get("_lost", []), side]
+        record["_lost"] = [*record.get("_lost", []), _side(side)]
         return self._complete(run_id)
 
     def flush(self) -> list[dict[str, Any]]:
@@ -122,10 +111,17 @@ class RecordAssembler:
     def _complete(self, run_id: str) -> dict[str, Any] | None:
         record = self._open[run_id]
         lost = record.get("_lost", [])
-        if any(record[side] is None and side not in lost for side in ("server", "client")):
+        if any(record[side] is None and side not in lost for side in SIDES):
             return None
         record.pop("_lost", None)
         return self._open.pop(run_id)
+
+
+def _side(side: str) -> str:
+    """One of the two keys of a record that are sides, whoever asks. Raises ValueError for any other."""
+    if side not in SIDES:
+        raise ValueError(f"{side[:80]!r} is no side of a run")
+    return side
 
 
 def empty_record(plan: Plan, run: Run) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
 
-from .files import make_directory
+from .files import StorageError, make_directory, open_kept, shown_path
+from .plain_text import printable
 
+LONGEST_LINE = 100_000
 CALLBACK = "pairbench.lab.summary"
 TELLING = re.compile(r"^(\[\d+/\d+ runs|Sweep .*(to do|nothing to do)|Collected |The sweep is held|.*fell away: )")
 """Lines of the playbook that say how far it is; everything is in the log."""
@@ -52,9 +54,11 @@ def next_log(sweep_dir: Path) -> Path:
     while True:
         path = folder / f"pass-{number:03d}.log"
         try:
-            path.open("x").close()
+            os.close(open_kept(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         except FileExistsError:
             number += 1
+        except OSError as error:
+            raise StorageError(error.errno, f"{shown_path(path)} cannot be written ({error.strerror})") from error
         else:
             return path
 
@@ -78,7 +82,7 @@ class Pass:
         """
         import ansible_runner
 
-        with tempfile.TemporaryDirectory(prefix="pairbench-runner-") as private, self._log.open("w") as log:
+        with tempfile.TemporaryDirectory(prefix="pairbench-runner-") as private, _opened(self._log) as log:
             thread, runner = ansible_runner.run_async(
                 private_data_dir=private,
                 project_dir=str(Path.cwd()),
@@ -113,7 +117,7 @@ class Pass:
         text = event.get("stdout") or ""
         stamp = datetime.now(timezone.utc).isoformat(timespec="seconds")
         for line in text.splitlines():
-            plain = COLOUR.sub("", line).rstrip()
+            plain = printable(COLOUR.sub("", line).rstrip(), LONGEST_LINE)
             log.write(f"{stamp} {plain}\n")
             self._held = self._held or HELD.search(plain) is not None
             if TELLING.match(plain):
@@ -122,6 +126,10 @@ class Pass:
                 self._errors.append(plain)
         log.flush()
         return False  # the runner need not keep the event in a file
+
+
+def _opened(log: Path) -> IO[str]:
+    return os.fdopen(open_kept(log, os.O_WRONLY), "w", encoding="utf-8", errors="backslashreplace")
 
 
 def environment(given: Mapping[str, str]) -> dict[str, str]:

@@ -9,15 +9,18 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from .files import shown_path
 from .merge import merge
 from .model import Plan
+from .plain_text import printable
 from .plan import PlanError, widest_step
 from .plan_store import load_plan, store_new
 from .planned_steps import PlannedSteps
-from .records import RECORDS
 from .shards import Job, Stage, in_stages, stages_of
+from .stored import record_files
 from .sweep_lock import SweepHeld
 from .tables import write_tables
+from .terminal import LONGEST_LINE
 from .verdict import verdict_of
 
 PLAYBOOK = "pairbench.lab.bench"
@@ -56,7 +59,8 @@ def _shards(arguments: argparse.Namespace) -> int:
 
 def _arrange(sweep_dir: Path, plan: Plan, stages: Sequence[Stage]) -> None:
     """Store the plan with the rounds of these stages, as long as nothing has been measured."""
-    if any((sweep_dir / RECORDS).glob("*.json")) or not isinstance(plan.steps, PlannedSteps):
+    problems: list[str] = []
+    if record_files(sweep_dir, problems) or problems or not isinstance(plan.steps, PlannedSteps):
         return
     try:
         store_new(sweep_dir, in_stages(plan, stages), lambda: (plan, False))
@@ -83,10 +87,10 @@ def _command(plan: Plan, job: Job) -> str:
 def _merge(arguments: argparse.Namespace) -> int:
     done = merge(arguments.target, arguments.sources)
     for part in done:
-        print(f"{part.source}: {part.records} records taken")
+        print(f"{shown_path(part.source)}: {part.records} records taken")
         for problem in part.problems:
-            print(f"  {problem}")
+            print(f"  {printable(problem, LONGEST_LINE)}")
     write_tables(arguments.target)
     verdict = verdict_of(arguments.target)
-    print(f"{arguments.target}: {verdict.sentence}")
+    print(f"{shown_path(arguments.target)}: {printable(verdict.sentence, LONGEST_LINE)}")
     return 0 if verdict.complete else 1

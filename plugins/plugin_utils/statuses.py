@@ -10,17 +10,21 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from .gate import judge
-from .model import Judgement, Status
-from .records import RECORDS, read_record
+from .files import UnreadableFile, append, parse_json, read_bytes
+from .gate import REASONS, judge
+from .model import Judgement, Run, Status
+from .records import RUN_ID, record_path
+from .shapes import object_of, text_of, whole_of, word_of
+from .stored import MOST_ATTEMPTS, RECORD_BYTES, identity_of, read_record, record_files
 
 INDEX_FILE = "statuses.jsonl"
+INDEX_BYTES = 256 << 20
+"""Enough for half a million records; a larger index is not read, and records are judged again."""
 JUDGED_BY = ("gate.py", "record_view.py", "trace_evidence.py", "syscall_names.json", "parsers", "benchmarks")
 
 
@@ -32,6 +36,14 @@ class RunStatus:
     attempt: int
     status: Status
     reason: str
+    identity: str
+    """Of the run that the record is of (`run_identity`)."""
+
+
+def run_identity(run: Mapping[str, Any]) -> str:
+    """Differs where two runs of one name differ in what is measured."""
+    text = json.dumps(identity_of(run), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @functools.cache
@@ -48,33 +60,45 @@ def gate_version() -> str:
 
 def note_status(sweep_dir: Path, path: Path, record: Mapping[str, Any], judgement: Judgement) -> None:
     """Remember what was said of a record that has just been written. It is no loss when this fails."""
-    entry = {
-        "file": path.name,
-        "size": path.stat().st_size,
-        "run_id": record["run"]["run_id"],
-        "attempt": record["attempt"],
-        "status": judgement.status,
-        "reason": judgement.reason,
-        "gate": gate_version(),
-    }
     try:
-        with (sweep_dir / INDEX_FILE).open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(entry) + "\n")
-    except OSError:
+        content = read_bytes(path, RECORD_BYTES)
+        entry = {
+            "file": path.name,
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "run_id": record["run"]["run_id"],
+            "attempt": record["attempt"],
+            "identity": run_identity(record["run"]),
+            "status": judgement.status,
+            "reason": judgement.reason,
+            "gate": gate_version(),
+        }
+        append(sweep_dir / INDEX_FILE, json.dumps(entry) + "\n")
+    except (OSError, UnreadableFile):
         return
 
 
 def read_statuses(sweep_dir: Path) -> tuple[dict[str, RunStatus], list[str]]:
-    """The latest attempt of every run by run_id, and a sentence for every file that cannot be read."""
-    known = {(entry["file"], entry["size"]): entry for entry in index_entries(sweep_dir)}
+    """The latest attempt of every run by run_id, and a sentence for every file that cannot be read.
+
+    What the index says of a record counts where it was said of this content under this name.
+    """
+    known = {entry["file"]: entry for entry in index_entries(sweep_dir)}
     latest: dict[str, RunStatus] = {}
     problems: list[str] = []
-    for name, size in _record_files(sweep_dir):
-        entry = known.get((name, size))
-        found = _from_index(entry) if entry else _judged(sweep_dir / RECORDS / name, problems)
+    for path in record_files(sweep_dir, problems):
+        found = _from_index(known.get(path.name), path) or _judged(path, problems)
         if found and (found.run_id not in latest or found.attempt > latest[found.run_id].attempt):
             latest[found.run_id] = found
     return latest, problems
+
+
+def outcome_of(run: Run, status: RunStatus | None) -> tuple[Status, str]:
+    """What became of a planned run, with the reason: a record of another run under its name is malformed."""
+    if status is None:
+        return "failed", "not_run"
+    if status.identity != run_identity(vars(run)):
+        return "invalid", "malformed"
+    return status.status, status.reason
 
 
 def completed(sweep_dir: Path) -> set[str]:
@@ -87,31 +111,47 @@ def completed(sweep_dir: Path) -> set[str]:
 
 
 def index_entries(sweep_dir: Path) -> Iterator[dict[str, Any]]:
-    """The lines of the index that this gate wrote."""
+    """The lines of the index that this gate wrote and that are whole."""
     try:
-        lines = (sweep_dir / INDEX_FILE).read_text(encoding="utf-8").splitlines()
-    except OSError:
+        lines = read_bytes(sweep_dir / INDEX_FILE, INDEX_BYTES).splitlines()
+    except (FileNotFoundError, UnreadableFile):
         return
+    current = json.dumps(gate_version()).encode("utf-8")
     for line in lines:
+        if current not in line:
+            continue
         try:
-            entry = json.loads(line)
-            current = entry["gate"] == gate_version() and "file" in entry and "size" in entry
-        except (ValueError, KeyError, TypeError):
-            continue  # a line that a crash cut off
-        if current:
-            yield entry
+            entry = parse_json(line)
+            _require_entry(entry)
+        except ValueError:
+            continue  # a line that a crash cut off, or that somebody else wrote
+        yield entry
 
 
-def _record_files(sweep_dir: Path) -> list[tuple[str, int]]:
+def _require_entry(entry: Any) -> None:
+    names = ("file", "sha256", "run_id", "attempt", "identity", "status", "reason", "gate")
+    object_of(entry, "the line", names)
+    word_of(entry.get("gate"), "gate", (gate_version(),))
+    word_of(entry.get("status"), "status", ("valid", "invalid", "failed"))
+    word_of(entry.get("reason"), "reason", ("",) if entry["status"] == "valid" else REASONS)
+    for name in ("sha256", "identity"):
+        text_of(entry.get(name), name, most=64)
+    run_id = text_of(entry.get("run_id"), "run_id", like=RUN_ID)
+    attempt = whole_of(entry.get("attempt"), "attempt", 1, MOST_ATTEMPTS)
+    word_of(entry.get("file"), "file", (record_path(Path(), run_id, attempt).name,))
+
+
+def _from_index(entry: Mapping[str, Any] | None, path: Path) -> RunStatus | None:
+    if entry is None:
+        return None
     try:
-        with os.scandir(sweep_dir / RECORDS) as entries:
-            return sorted((entry.name, entry.stat().st_size) for entry in entries if entry.name.endswith(".json"))
-    except FileNotFoundError:
-        return []
-
-
-def _from_index(entry: Mapping[str, Any]) -> RunStatus:
-    return RunStatus(entry["run_id"], entry["attempt"], entry["status"], entry["reason"])
+        content = read_bytes(path, RECORD_BYTES)
+    except (FileNotFoundError, UnreadableFile):
+        return None
+    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        return None
+    status = cast(Status, entry["status"])
+    return RunStatus(entry["run_id"], entry["attempt"], status, entry["reason"], entry["identity"])
 
 
 def _judged(path: Path, problems: list[str]) -> RunStatus | None:
@@ -120,4 +160,5 @@ def _judged(path: Path, problems: list[str]) -> RunStatus | None:
         problems.append(problem)
         return None
     judgement = judge(record)
-    return RunStatus(record["run"]["run_id"], int(record["attempt"]), judgement.status, judgement.reason)
+    run = record["run"]
+    return RunStatus(run["run_id"], record["attempt"], judgement.status, judgement.reason, run_identity(run))

@@ -13,10 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
+from .plain_text import printable
 from .plan import what_remains
 from .plan_store import PLAN_FILE, load_plan
 from .runner_pass import SIGNALS, Pass, PassResult, next_log
 from .statuses import completed
+from .stored import record_files
 from .sweep import (
     FEWEST_BLOCKS,
     WORST_SHOWN,
@@ -35,7 +37,7 @@ from .sweep import (
     widths,
 )
 from .tables import load_results
-from .terminal import format_duration, render_sweep
+from .terminal import LONGEST_LINE, as_shown, format_duration, render_sweep
 from .verdict import verdict_of
 
 WELL, NOT_VALID, USAGE, NOT_CONVERGED, HELD = 0, 1, 2, 3, 4
@@ -111,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
         only = hosts_of_limit(arguments.inventory, arguments.limit) if arguments.limit else None
         goal = goal_of(arguments, blocks_tried(arguments.results / arguments.sweep, only))
     except BadValue as error:
-        print(f"pairbench: {error}", file=sys.stderr)
+        print(f"pairbench: {printable(str(error), LONGEST_LINE)}", file=sys.stderr)
         return USAGE
     try:
         import ansible_runner  # noqa: F401
@@ -238,8 +240,7 @@ class Sweep:
         return f", {format_duration(expected + between * (self._goal.blocks - block))} left in all"
 
     def _records(self) -> int:
-        folder = self._sweep_dir / "records"
-        return sum(1 for _path in folder.glob("*.json")) if folder.exists() else 0
+        return len(record_files(self._sweep_dir, []))
 
     def _expected_seconds(self, block: int) -> float:
         if self._longest_block is not None:
@@ -319,18 +320,19 @@ def hosts_of_limit(inventories: Sequence[str], limit: str) -> frozenset[str]:
     asked = subprocess.run(command, capture_output=True, text=True, check=False)
     hosts = frozenset(line.strip() for line in asked.stdout.splitlines()[1:] if line.strip())
     if asked.returncode or not hosts:
-        raise BadValue(f"--limit {limit} leaves no host: {(asked.stderr or asked.stdout).strip()}")
+        raise BadValue(f"--limit {limit} leaves no host: {' '.join((asked.stderr or asked.stdout).split())}")
     return hosts
 
 
 def _refused(result: PassResult) -> int:
     for line in result.errors:
-        print(f"pairbench: {line}", file=sys.stderr)
+        print(f"pairbench: {printable(line, LONGEST_LINE)}", file=sys.stderr)
     print(f"pairbench: the playbook ended with {result.returncode} and measured nothing; see {result.log}", file=sys.stderr)
     planned = result.log.parent.parent.joinpath(PLAN_FILE).exists()
     return HELD if result.held else USAGE if result.refused or not planned else NOT_VALID
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)
+def _say(text: str) -> None:
+    """Print lines of which a terminal obeys nothing but their ends."""
+    print(as_shown(text.split("\n")), flush=True)
 

@@ -15,7 +15,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
+from .files import StorageError, open_kept, shown_path
+from .plain_text import printable
+
 LOCK_FILE = "lock"
+LONGEST_HOLDER = 1000
 
 
 class SweepHeld(RuntimeError):
@@ -36,20 +40,20 @@ class SweepLock:
 
     def __init__(self, sweep_dir: Path) -> None:
         self._path = sweep_dir / LOCK_FILE
-        self._handle: IO[str] | None = None
+        self._handle: IO[bytes] | None = None
 
     def acquire(self) -> None:
-        """Take the lock. Raises SweepHeld, or OSError when the file cannot be written."""
-        handle = self._path.open("a+", encoding="utf-8")
+        """Take the lock. Raises SweepHeld, and StorageError when the file cannot be written."""
+        handle = _opened(self._path, os.O_CREAT)
         try:
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             holder = _read(handle)
             handle.close()
-            raise SweepHeld(f"the sweep in {self._path.parent} is held by {holder}") from None
+            raise SweepHeld(f"the sweep in {shown_path(self._path.parent)} is held by {holder}") from None
         handle.truncate(0)
-        handle.write(f"{identity()}, since {datetime.now(timezone.utc).isoformat(timespec='seconds')}\n")
-        handle.flush()
+        said = f"{identity()}, since {datetime.now(timezone.utc).isoformat(timespec='seconds')}\n"
+        handle.write(said.encode("utf-8", "backslashreplace"))
         self._handle = handle
 
     def release(self) -> None:
@@ -61,12 +65,11 @@ class SweepLock:
 
 
 def held_by(sweep_dir: Path) -> str:
-    """Who holds the sweep now, in words; empty when nobody does."""
-    try:
-        handle = (sweep_dir / LOCK_FILE).open("r+", encoding="utf-8")
-    except (FileNotFoundError, NotADirectoryError):
+    """Who holds the sweep now, in words; empty when nobody does. Raises StorageError where that cannot be found out."""
+    path = sweep_dir / LOCK_FILE
+    if not path.parent.is_dir() or not os.path.lexists(path):
         return ""
-    with handle:
+    with _opened(path, 0) as handle:
         try:
             fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -74,6 +77,15 @@ def held_by(sweep_dir: Path) -> str:
         return ""
 
 
-def _read(handle: IO[str]) -> str:
+def _opened(path: Path, flags: int) -> IO[bytes]:
+    try:
+        return os.fdopen(open_kept(path, os.O_RDWR | flags), "r+b", buffering=0)
+    except OSError as error:
+        raise StorageError(error.errno, f"the lock {shown_path(path)} cannot be used ({error.strerror})") from None
+
+
+def _read(handle: IO[bytes]) -> str:
+    """What the holder said of itself, in one line: anybody who may write there may have written anything."""
     handle.seek(0)
-    return handle.read().strip() or "another controller"
+    said = handle.read(LONGEST_HOLDER).decode("utf-8", "replace").strip()
+    return printable(said) or "another controller"

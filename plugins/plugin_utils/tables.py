@@ -1,6 +1,7 @@
 """Records to tables: a pure function, the same bytes every time.
 
-Column names and order are ``TABLES``. An empty cell is something that was not measured.
+Column names and order are ``TABLES``. An empty cell is something that was not measured. How values are written is in
+``cells``; what reads the tables gets texts back with ``plain_cell``.
 """
 
 from __future__ import annotations
@@ -8,16 +9,20 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .files import write_whole
+from .cells import cell
+from .files import shown_path, write_whole
 from .gate import judge
 from .levels import LEVEL_COLUMNS, level_rows
 from .model import Judgement, Plan, Run
 from .plan_store import load_plan
-from .records import read_hosts, read_records
+from .record_view import MalformedRecord
+from .record_view import read_record as view_of
+from .records import record_path
+from .stored import other_run, read_hosts, read_records
 
 TABLES: Mapping[str, tuple[str, ...]] = {
     "runs": (
@@ -39,7 +44,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class JudgedRun:
-    """One planned run and what became of it; ``record`` is None when there is none."""
+    """One planned run and what became of it; ``record`` is None when there is none, or it is not what it should be."""
 
     run: Run
     record: Mapping[str, Any] | None
@@ -56,19 +61,43 @@ class SweepResults:
     problems: tuple[str, ...]
 
 
-def load_results(sweep_dir: Path) -> SweepResults:
-    """Read and judge a sweep. Raises PlanError when there is no plan."""
-    plan = load_plan(sweep_dir)
-    records, problems = read_records(sweep_dir)
-    by_run = {record["run"]["run_id"]: record for record in records}
-    judged = tuple(_judged(run, by_run.get(run.run_id)) for run in plan.runs)
-    return SweepResults(plan, judged, read_hosts(sweep_dir), tuple(problems))
+def load_results(sweep_dir: Path, plan: Plan | None = None) -> SweepResults:
+    """Read and judge a sweep. Raises PlanError when there is no plan; no other file in the folder keeps it from it.
+
+    ``plan`` saves reading the plan where it is at hand.
+    """
+    plan = plan or load_plan(sweep_dir)
+    stored = read_records(sweep_dir)
+    hosts, host_problems = read_hosts(sweep_dir)
+    by_run = {record["run"]["run_id"]: record for record in stored.records}
+    judged = tuple(_judged(run, by_run.pop(run.run_id, None), stored.doubled.get(run.run_id)) for run in plan.runs)
+    strangers = [
+        f"{shown_path(record_path(sweep_dir, run_id, record['attempt']))} is left out: the plan has no run {run_id}."
+        for run_id, record in by_run.items()
+    ]
+    return SweepResults(plan, judged, hosts, (*stored.problems, *strangers, *host_problems))
 
 
-def _judged(run: Run, record: Mapping[str, Any] | None) -> JudgedRun:
+def _judged(run: Run, record: Mapping[str, Any] | None, doubled: str | None) -> JudgedRun:
     if record is None:
         return JudgedRun(run, None, Judgement("failed", "not_run", "this run has not been executed"))
-    return JudgedRun(run, record, judge(record))
+    difference = other_run(run, record["run"])
+    if difference:
+        judgement = Judgement("invalid", "malformed", f"The record is of another run than the plan's: {difference}.")
+        return JudgedRun(run, None, judgement)
+    judgement = judge(record)
+    if doubled:
+        judgement = replace(judgement, checks={**judgement.checks, "two_records": doubled})
+    return JudgedRun(run, record if _has_its_shape(record) else None, judgement)
+
+
+def _has_its_shape(record: Mapping[str, Any]) -> bool:
+    """Whether the record's fields are what they should be, so that tables may look at them."""
+    try:
+        view_of(record)
+    except MalformedRecord:
+        return False
+    return True
 
 
 def write_tables(sweep_dir: Path, results: SweepResults | None = None) -> list[str]:
@@ -105,8 +134,14 @@ def build(results: SweepResults) -> dict[str, list[Row]]:
 
 def totals_of_levels(results: SweepResults) -> list[Row]:
     """What all pairs of a level carried together, one row a step of concurrent runs."""
+    plan = results.plan
     judged = {item.run.run_id: item.judgement for item in results.runs}
-    records = [item.record for item in results.runs if item.record is not None]
+    records = [
+        # The plan's own words: those of a record are the same where it counts.
+        {**item.record, "sweep": plan.sweep, "configuration": plan.configuration, "run": asdict(item.run)}
+        for item in results.runs
+        if item.record is not None
+    ]
     return level_rows(records, lambda record: judged[record["run"]["run_id"]])
 
 
@@ -119,17 +154,6 @@ def to_csv(name: str, rows: Iterable[Row]) -> str:
     for row in rows:
         writer.writerow([cell(row.get(column)) for column in columns])
     return text.getvalue()
-
-
-def cell(value: Any) -> str:
-    """A value as a cell: nothing for None, floats so that they read back exactly, whole numbers without a point."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return str(int(value))
-    return repr(value) if isinstance(value, float) else str(value)
 
 
 def was_traced(item: JudgedRun) -> bool:

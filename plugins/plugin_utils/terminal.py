@@ -11,11 +11,14 @@ from typing import Any
 
 from .labels import pair_label
 from .model import Plan, Step
+from .plain_text import printable
 from .plan import Remaining, cases_of, directed_pairs, run_count, widest_step
 from .planned_steps import PlannedSteps
 from .tables import TABLES, JudgedRun, Row, SweepResults, load_results, totals_of_levels
 
 WIDTH = 100
+LONGEST_LINE = 10_000
+MOST_SENTENCE = 1000
 MOST_CALLS = 4
 MOST_LINES = 12
 HEADLINES = (
@@ -43,6 +46,11 @@ HEADLINES = (
 SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 TARGETS = {"process": "the ", "vmm": "the process under the "}
 GroupKey = tuple[str, str, str, str, int | None]
+
+
+def as_shown(lines: Iterable[str]) -> str:
+    """Lines for a terminal, which obeys nothing that came with the text of hosts or files in them."""
+    return "\n".join(printable(line, LONGEST_LINE) for line in lines)
 
 
 def format_duration(seconds: float) -> str:
@@ -100,7 +108,7 @@ def render_plan(plan: Plan, left: Remaining, *, everything: bool = False, drawn:
     lines += [f"Case: {benchmark} {case.name}" for benchmark, cases in cases_of(plan).items() for case in cases]
     lines += [*pairs[:most], *_more(len(pairs), most), "Order:"]
     lines += [f"  {_order_line(plan.steps[index], everything)}" for index in left.indexes[:most]]
-    return "\n".join(lines + _more(len(left.indexes), most))
+    return as_shown(lines + _more(len(left.indexes), most))
 
 
 def _at_once(plan: Plan) -> str:
@@ -128,9 +136,9 @@ def _order_line(step: Step, everything: bool) -> str:
     return f"block {step.block} round {step.round} {step.benchmark} {sessions}"
 
 
-def _more(count: int, most: int | None) -> list[str]:
+def _more(count: int, most: int | None, how: str = " (all with -v)") -> list[str]:
     """That something is left out, and how to see it."""
-    return [f"  ... and {count - most} more (all with -v)"] if most is not None and count > most else []
+    return [f"  ... and {count - most} more{how}"] if most is not None and count > most else []
 
 
 def render_sweep(sweep_dir: Path, results: SweepResults | None = None, summary: Sequence[Row] | None = None) -> str:
@@ -149,7 +157,7 @@ def render_sweep(sweep_dir: Path, results: SweepResults | None = None, summary: 
         lines.append(f"  ... and {len(groups) - MOST_LINES} more")
     lines += _levels(results)
     lines += ["", *_outcome(results), *_files(sweep_dir)]
-    return "\n".join(lines)
+    return as_shown(lines)
 
 
 def _summary_or_nothing(results: SweepResults) -> Sequence[Row]:
@@ -270,7 +278,14 @@ def _wrapped(head: str, text: str) -> list[str]:
 
 
 def _wrapped_sentence(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="      ", max_lines=4)
+    shown = printable(text, MOST_SENTENCE)
+    return textwrap.wrap(shown, WIDTH, initial_indent="  ", subsequent_indent="      ", max_lines=4)
+
+
+def _wrapped_path(sentence: str) -> list[str]:
+    """A sentence with a path in it, which stays in one piece however long it is."""
+    wrapper = textwrap.TextWrapper(WIDTH, "    ", "      ", break_long_words=False, break_on_hyphens=False)
+    return wrapper.wrap(printable(sentence, LONGEST_LINE))
 
 
 def _outcome(results: SweepResults) -> list[str]:
@@ -286,7 +301,9 @@ def _outcome(results: SweepResults) -> list[str]:
     checks = Counter((name, text) for item in results.runs for name, text in item.judgement.checks.items())
     for (name, text), count in checks.most_common(MOST_LINES):
         lines += _wrapped_sentence(f"  remark on {count} run{'s' if count != 1 else ''}, {name}: {text}")
-    return lines
+    for problem in results.problems[:MOST_LINES]:
+        lines += _wrapped_path(problem)
+    return lines + _more(len(results.problems), MOST_LINES, how="")
 
 
 def _files(sweep_dir: Path) -> list[str]:

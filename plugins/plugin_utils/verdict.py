@@ -9,7 +9,9 @@ from pathlib import Path
 
 from .plan import planned_runs
 from .plan_store import load_plan
-from .statuses import read_statuses
+from .statuses import outcome_of, read_statuses
+
+MOST_PROBLEMS = 12
 
 
 @dataclass(frozen=True)
@@ -36,15 +38,17 @@ def verdict_of(sweep_dir: str | Path, only: Container[str] | None = None) -> Ver
         if only is not None and not (run.server in only and run.client in only):
             continue
         planned += 1
-        outcome = statuses.get(run.run_id)
-        if outcome is None:
+        status, reason = outcome_of(run, statuses.get(run.run_id))
+        if reason == "not_run":
             outcomes["not run"] += 1
-        elif outcome.status != "valid":
-            outcomes[f"{outcome.status}: {outcome.reason}"] += 1
+        elif status != "valid":
+            outcomes[f"{status}: {reason}"] += 1
     valid = planned - sum(outcomes.values())
     sentence = f"{valid} of {planned} planned runs are valid"
     if outcomes:
         sentence += "; " + ", ".join(f"{count} {what}" for what, count in sorted(outcomes.items()))
     if problems:
-        sentence += ". " + " ".join(problems)
+        sentence += ". " + " ".join(problems[:MOST_PROBLEMS])
+    if len(problems) > MOST_PROBLEMS:
+        sentence += f" {len(problems) - MOST_PROBLEMS} more files are left out."
     return Verdict(planned, valid, sentence)

@@ -12,9 +12,15 @@ import shlex
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from .files import UnreadableFile, read_object
+from .shapes import WrongShape, list_of, text_of
+
 _NAMESPACE = uuid.UUID("5a0a3f9c-4a2e-5ddc-8f5a-1d6b0a2f9c11")
+_NUMBER = re.compile(r"\d{1,9}")
+NOTE_BYTES = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 USUAL = {"queues": 1, "vcpus": 1, "memory_mib": 1024}
 """What guests have by default, which the name of a configuration leaves out."""
@@ -129,8 +135,29 @@ def guest_variables(
     if record.get("backend") == "libvirt":
         found["pairbench_vmm_libvirt"] = guest.domain
     elif record.get("backend") == "qemu":
-        found["pairbench_vmm_pid_file"] = f"{record['folder']}/{guest.name}/qemu.pid"
+        found["pairbench_vmm_pid_file"] = f"{record.get('folder', '')}/{guest.name}/qemu.pid"
     return found
+
+
+def read_note(path: Path) -> Mapping[str, Any]:
+    """What provisioning noted about a hypervisor, empty when it has noted nothing.
+
+    Raises ValueError with a sentence where the file is not what provisioning writes.
+    """
+    try:
+        note = read_object(path, NOTE_BYTES)
+    except FileNotFoundError:
+        return {}
+    try:
+        for name in ("backend", "accel", "network", "folder"):
+            text_of(note.get(name, ""), name)
+        for name in USUAL:
+            text_of(str(note.get(name, 1)), name, like=_NUMBER)
+        for item in list_of(note.get("pin") or [], "pin"):
+            text_of(str(item), "pin")
+    except WrongShape as error:
+        raise UnreadableFile(path, str(error)) from None
+    return note
 
 
 def configuration(records: Sequence[Mapping[str, Any]]) -> str:

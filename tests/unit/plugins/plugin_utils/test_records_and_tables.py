@@ -19,11 +19,11 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import make_pla
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import store_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records import (
     RecordAssembler,
-    read_records,
     write_host,
     write_record,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import completed
+from ansible_collections.pairbench.lab.plugins.plugin_utils.stored import read_records
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables import TABLES, write_tables
 from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import render_plan, render_sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.verdict import verdict_of
@@ -40,7 +40,9 @@ def sweep_of(records: list[dict[str, Any]]) -> Plan:
         run = Run(**(fields | {"run_id": f"run{number}"}))
         record["run"]["run_id"] = run.run_id
         steps.append(Step(run.block, run.round, run.benchmark, (Session(run.server, run.client, (run,)),)))
-    return Plan("s", "c", 1, "rounds", 1, {"one": "10.0.0.1", "two": "10.0.0.2"}, tuple(steps))
+    hosts = dict.fromkeys(host for record in records for host in (record["run"]["server"], record["run"]["client"]))
+    addresses = {host: f"10.0.0.{number}" for number, host in enumerate(hosts, 1)}
+    return Plan("s", "c", 1, "rounds", 1, addresses, tuple(steps))
 
 
 @pytest.fixture
@@ -130,7 +132,7 @@ def test_nothing_is_overwritten_and_the_latest_attempt_counts(tmp_path: Path, re
     second = write_record(tmp_path, records[0])
     assert second.name == "run1.2.json" and first.read_bytes() == kept
     assert completed(tmp_path) == {"run1"}
-    assert [record["attempt"] for record in read_records(tmp_path)[0]] == [2]
+    assert [record["attempt"] for record in read_records(tmp_path).records] == [2]
 
 
 def test_a_damaged_record_is_named_and_the_others_are_read(tmp_path: Path, records: list[dict[str, Any]]) -> None:
@@ -138,9 +140,9 @@ def test_a_damaged_record_is_named_and_the_others_are_read(tmp_path: Path, recor
     path = write_record(tmp_path, records[0])
     write_record(tmp_path, records[1])
     path.write_bytes(path.read_bytes()[:100])
-    read, problems = read_records(tmp_path)
-    assert [record["run"]["run_id"] for record in read] == ["run2"]
-    assert len(problems) == 1 and str(path) in problems[0]
+    stored = read_records(tmp_path)
+    assert [record["run"]["run_id"] for record in stored.records] == ["run2"]
+    assert len(stored.problems) == 1 and str(path) in stored.problems[0]
 
 
 @pytest.fixture
@@ -192,7 +194,7 @@ def test_the_two_ends_are_put_together_in_any_order(records: list[dict[str, Any]
 def test_a_plan_reads_as_a_plan(records: list[dict[str, Any]]) -> None:
     plan = replace(sweep_of(records), blocks=4)
     text = render_plan(plan, what_remains(plan))
-    assert f"{len(records)} of {len(records)} runs to do" in text and "one (10.0.0.1)" in text
+    assert f"{len(records)} of {len(records)} runs to do" in text and "pbcapture-s (10.0.0.1)" in text
     assert "2 hosts, 4 blocks, " in text and "one pair at a time" in text
 
 

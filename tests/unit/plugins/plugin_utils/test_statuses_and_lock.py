@@ -44,7 +44,7 @@ def test_an_index_of_another_gate_or_of_another_file_does_not_count(
     run_id = written(tmp_path, 0, noted=True)
     assert completed(tmp_path) == {run_id}
     index = tmp_path / statuses.INDEX_FILE
-    index.write_text(index.read_text().replace('"valid"', '"failed"'))
+    index.write_text(index.read_text().replace('"valid", "reason": ""', '"failed", "reason": "no_end"'))
     assert completed(tmp_path) == set()  # the index is believed ...
     monkeypatch.setattr(statuses, "gate_version", lambda: "another")
     assert completed(tmp_path) == {run_id}  # ... but not one that another gate wrote

@@ -41,10 +41,11 @@ def plan(blocks: int = 2, hosts: int = 3) -> Plan:
 def finish(sweep_dir: Path, run_ids: list[str]) -> None:
     """What the summary callback leaves of each run, as far as this asks for it."""
     (sweep_dir / "records").mkdir(exist_ok=True)
+    runs = {run.run_id: vars(run) for run in planned_runs(load_plan(sweep_dir))}
     for run_id in run_ids:
         path = sweep_dir / "records" / f"{run_id}.json"
         path.write_text("{}", encoding="utf-8")
-        note_status(sweep_dir, path, {"run": {"run_id": run_id}, "attempt": 1}, Judgement("valid"))
+        note_status(sweep_dir, path, {"run": runs[run_id], "attempt": 1}, Judgement("valid"))
 
 
 @pytest.mark.parametrize(
