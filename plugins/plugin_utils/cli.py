@@ -185,7 +185,7 @@ def as_document(name: str, finding: Finding) -> dict[str, Any]:
         "status": finding.status,
         "reason": finding.reason,
         "detail": finding.detail,
-        "notes": list(finding.notes),
+        "notes": list(finding.remarks),
         "samples": [asdict(sample) for sample in finding.samples],
         "calls": [asdict(call) for call in finding.calls],
     }

@@ -31,7 +31,7 @@ def _lines(name: str, finding: Finding, width: int) -> Iterator[str]:
     if finding.parameters:
         told = ", ".join(f"{key} {value}" for key, value in finding.parameters.items())
         yield from _wrapped(told, INDENT, width)
-    for note in finding.notes:
+    for note in finding.remarks:
         yield from _wrapped(f"note: {note}", INDENT, width)
     for sample in finding.samples:
         yield f"{INDENT}{sample.metric:<28}{_number(sample.value):>24} {sample.unit}"

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..model import Sample, Side, Status
+from .bounds import beyond
 from .finding import Finding
+from .stall import Interval, stall_sentence
 
 RELATIVE_TOLERANCE = 0.02
 ABSOLUTE_TOLERANCE_SECONDS = 0.2
@@ -60,6 +62,8 @@ class Direction:
     """True when the end that printed this received the data, so that its packet counts were not exchanged."""
     received_is_sent: bool = False
     """True when the output has one byte count for both ends (UDP up to 3.10.1): the sender's."""
+    intervals: tuple[Interval, ...] = ()
+    """What the end that printed this sent or received in each interval, of all streams, without omitted ones."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ class Measured:
     ended: bool = False
     """True when the output has its closing part, with or without figures in it."""
     problems: tuple[Problem, ...] = ()
+    disagreements: tuple[Problem, ...] = ()
+    """Figures of the output that cannot belong to one run; they count where nothing else is wrong."""
     notes: tuple[str, ...] = ()
     line: int = 1
 
@@ -135,6 +141,10 @@ def judge(run: Measured) -> Finding:
         notes=run.notes,
         line=run.line,
         measured=_measured(run),
+        stalled=stall_sentence(
+            (f" in the {'reverse' if suffix else 'forward'} direction" if run.forward and run.backward else "", one.intervals)
+            for suffix, one in _named_directions(run)
+        ),
     )
 
 
@@ -186,11 +196,34 @@ def _first_problem(run: Measured) -> tuple[Status, Problem] | None:
         return "failed", Problem(
             "no_data", "The output has an end but no figures in it; see the tool's errors."
         )
-    for check in (_no_data, _wrong_length, _missing_streams, _implausible_intervals):
+    for check in (_out_of_bounds, _no_data, _no_seconds, _wrong_length, _missing_streams, _implausible_intervals, _disagreement):
         found = check(run)
         if found is not None:
             return worst, found
     return None
+
+
+def _out_of_bounds(run: Measured) -> Problem | None:
+    """Look at every figure before any two are compared: what cannot be explains why they do not agree."""
+    for _, direction in _named_directions(run):
+        seconds = {} if direction.seconds is None else {"seconds": direction.seconds}
+        for moved in (direction.received_bytes, direction.sent_bytes):
+            sentence = beyond((), seconds if moved is None else {**seconds, "bytes_received": moved})
+            if sentence:
+                return Problem("out_of_bounds", sentence)
+    sentence = beyond(_samples(run))
+    return Problem("out_of_bounds", sentence) if sentence else None
+
+
+def _no_seconds(run: Measured) -> Problem | None:
+    """A rate over an unknown time proves nothing; in an output that is whole every rate has its seconds."""
+    if all(direction.seconds for _, direction in _named_directions(run) if direction.received_bytes):
+        return None
+    return Problem("malformed", "The receiver's figure has no seconds beside it.")
+
+
+def _disagreement(run: Measured) -> Problem | None:
+    return next(iter(run.disagreements), None)
 
 
 def _no_data(run: Measured) -> Problem | None:
@@ -348,7 +381,7 @@ def _samples(run: Measured) -> list[Sample]:
     for metric, value in (("cpu_server", run.cpu_server), ("cpu_client", run.cpu_client)):
         if value is not None and value > 0:
             found.append(Sample(metric, "%", value))
-    return [sample for sample in found if math.isfinite(sample.value)]
+    return found
 
 
 def _direction_samples(direction: Direction, suffix: str) -> list[Sample]:

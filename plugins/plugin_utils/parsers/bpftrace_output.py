@@ -22,6 +22,7 @@ _BUCKET = re.compile(r"[\[(]-?[\d.]+[KMGTPE]?(?:, -?[\d.]+[KMGTPE]?[)\]]|\.\.\.\
 _VERSION = re.compile(r"bpftrace v(\d\S*)$")
 _ATTACHED = re.compile(r"(?:stdin:\S+ )?Attach(?:ing|ed) (\d+) probes?\b")
 _LOST = re.compile(r"Lost (\d+) (?:events|stacks)|Skipped (\d+) events", re.I)
+_NOTICE_WORD = re.compile(r"\b(?:Lost|Skipped) \d|WARNING: |ERROR: ")
 _MAP_FULL = re.compile(
     r"map full|map_full|\bmap(?: \S{1,80})? is full|failed to update map|E2BIG|No space (?:left )?in map"
     r"|Argument list too long",
@@ -75,6 +76,8 @@ class _Output:
     count: int = 0
     open_row: bool = False
     """The last line was a row of a text map, and nothing has come after it."""
+    supposed: bool = False
+    """Begun by a notice alone, which other programs' logs may hold too; a map or a probe proves it the tracer's."""
     quoted: int = 0
     """Lines that may still quote the program a warning is about: a word on the helper, the source, tildes."""
 
@@ -126,13 +129,21 @@ class BpftraceRecogniser:
         if first == "b" and (version := _VERSION.match(text)):
             self._version = version.group(1)
         if self._output is None:
-            return ()
+            return self._suppose(text, number) if _NOTICE_WORD.search(text) else ()
         return self._inside(text)
+
+    def _suppose(self, text: str, number: int) -> Iterable[Finding]:
+        """Take a notice before the first line of an output, which was cut off or comes after it."""
+        output = _Output(line=number, version=self._version, supposed=True)
+        if _take_notice(output, text) and output.problems:
+            output.quoted = _QUOTED_LINES if _PLACED.match(text) else 0
+            self._output = output
+        return ()
 
     def close(self, complete: bool = True) -> Iterable[Finding]:
         """Judge what is left. ``complete`` is false where the text has no line ending at its very end."""
         output, self._output = self._output, None
-        if output is None:
+        if output is None or output.supposed:
             return ()
         if output.open_row and not complete:
             output.problem(
@@ -156,13 +167,19 @@ class BpftraceRecogniser:
     def _open(self, number: int, mode: str) -> _Output:
         if self._output is None:
             self._output = _Output(line=number, mode=mode, version=self._version)
+        self._output.supposed = False
         return self._output
 
     def _attach(self, text: str, number: int) -> Iterable[Finding]:
-        done = self.close()
+        done = () if self._is_beginning() else self.close()
         found = _ATTACHED.match(text)
         self._open(number, "text").attached = int(found.group(1)) if found else None
         return done
+
+    def _is_beginning(self) -> bool:
+        """Whether the open output has notices only, so that the line on its probes may still be to come."""
+        output = self._output
+        return output is not None and output.attached is None and bool(output.problems) and not output.count
 
     def _text_row(self, text: str, number: int) -> Iterable[Finding]:
         found = _TEXT_ROW.match(text)
@@ -188,7 +205,7 @@ class BpftraceRecogniser:
         if kind not in _JSON_KINDS:
             return ()
         done: Iterable[Finding] = ()
-        if kind == "attached_probes":
+        if kind == "attached_probes" and not self._is_beginning():
             done = self.close()
         output = self._open(number, "json")
         output.mode = "json"
@@ -205,6 +222,9 @@ class BpftraceRecogniser:
             return ()
         if output.quoted:
             output.quoted = 0 if text.startswith("~") else output.quoted - 1
+            return ()
+        if output.supposed:
+            self._output = None
             return ()
         if not output.rows:
             # Before its maps the tracer's output may be mixed with what the traced program prints.

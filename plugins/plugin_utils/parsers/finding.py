@@ -38,6 +38,8 @@ class Finding:
     ``seconds`` (what the figures cover), ``bytes_received``, ``block_bytes``, ``messages_sent``,
     ``messages_received`` and ``messages_handled`` (by the server), warm-up included; absent where the text has
     none.
+
+    ``stalled`` is a sentence about a time in which no data moved inside the run; empty where there was none.
     """
 
     tool: Tool
@@ -53,6 +55,12 @@ class Finding:
     notes: tuple[str, ...] = ()
     line: int = 1
     measured: Mapping[str, float] = field(default_factory=dict)
+    stalled: str = ""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What people should know of the run: notes of the tool and of the parser, and a stall."""
+        return (*self.notes, f"stalled: {self.stalled}") if self.stalled else self.notes
 
 
 class Recogniser(Protocol):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from statistics import median_high
 from typing import Any
@@ -22,11 +22,22 @@ from ..model import JsonObject, Side
 from ._iperf3 import Datagrams, Direction, Measured, Problem, classify_error, judge
 from .finding import Finding
 from .iperf3_text import receivers_datagrams
+from .stall import Interval
 
 REVERSE_SUFFIX = "_bidir_reverse"
 
 # Settings that servers or versions up to 3.13 write twice, at last as they are used: no figure is lost.
 _HARMLESS_DUPLICATES = frozenset({"sock_bufsize", "sndbuf_actual", "rcvbuf_actual", "target_bitrate"})
+_ENDS_OWN = frozenset({"streams", "cpu_utilization_percent", "sender_tcp_congestion", "receiver_tcp_congestion"})
+_NEVER_ENDS_OWN = frozenset({"bytes", "seconds", "bits_per_second", "packets"})
+"""Keys of the sums and streams. Loose in the closing part they come of a sum whose first line is missing."""
+_SUM_TOLERANCE = 0.001
+"""Share by which a sum may differ from what it is the sum of; every version adds exactly."""
+_RATE_TOLERANCE = 0.02
+_OLD_RATE_TOLERANCE_SECONDS = 0.2
+"""The only sum of UDP up to 3.10.1 has the sender's rate beside the receiver's seconds."""
+_INTERVALS_TOLERANCE = 0.1
+"""Share by which all intervals may differ from the whole: what moves after the last one is in none."""
 _EVENTS = frozenset({"start", "interval", "end", "error", "server_output_text", "server_output_json"})
 
 _DOCUMENT_KEYS = r'"(?:start|intervals|end|error|title|extra_data)"\s*:'
@@ -428,14 +439,84 @@ def measure(loaded: Loaded) -> Measured:
         side=side,
         version=_version(start),
         protocol=protocol,
-        parameters=_parameters(start, test, end, side),
+        parameters=_parameters(start, test, end, side) | _omitted(document, test),
         ended=bool(end) or (isinstance(document.get("end"), dict) and not problems),
         problems=problems,
         notes=loaded.notes,
         line=loaded.line,
     )
     run = replace(run, **_cpu(end, side), **_streams(start, test, end), **_intervals(document, test))
-    return _with_directions(run, document, end, test)
+    run = _with_directions(run, document, end, test)
+    return replace(run, disagreements=tuple(_disagreements(document, end, run, _flag(test.get("reverse")))))
+
+
+def _disagreements(document: JsonObject, end: JsonObject, run: Measured, reverse: bool) -> Iterator[Problem]:
+    """Say what in a document cannot be of one run: misplaced keys, sums of something else, impossible rates."""
+    loose = [key for key in document if key.startswith("sum") or key in _ENDS_OWN]
+    loose += [key for key in end if key in _NEVER_ENDS_OWN]
+    if loose:
+        yield Problem("malformed", f'The key "{loose[0]}" stands where iperf3 does not write it: a line is missing.')
+    for one in _list(document.get("intervals")):
+        yield from _interval_disagreements(_dict(one), run)
+    for name in sorted(key for key in end if key.startswith("sum")):
+        yield from _sum_disagreements(name, _dict(end.get(name)), end, run)
+    yield from _whole_disagreements(run, reverse)
+
+
+def _interval_disagreements(interval: JsonObject, run: Measured) -> Iterator[Problem]:
+    streams = [_dict(one) for one in _list(interval.get("streams"))]
+    sums = {key: _dict(value) for key, value in interval.items() if key.startswith("sum")}
+    if run.streams_expected is not None and len(streams) != run.streams_expected:
+        yield Problem("streams_disagree", f"An interval has {len(streams)} of {run.streams_expected} streams.")
+    for one in sums.values():
+        mine = [stream for stream in streams if len(sums) == 1 or stream.get("sender") == one.get("sender")]
+        yield from _not_the_sum("of an interval", one, mine)
+        wrong = one.get("sender")
+        # An end that sends in one direction only cannot have received, and the other way round.
+        if len(sums) == 1 and isinstance(wrong, bool) and run.side is not None and "reverse" in run.parameters:
+            sends = (run.side == "client") != bool(run.parameters["reverse"])
+            if wrong != sends:
+                yield Problem("malformed", "The intervals are of the other direction than the settings say.")
+
+
+def _sum_disagreements(name: str, total: JsonObject, end: JsonObject, run: Measured) -> Iterator[Problem]:
+    number, rate, seconds = (_positive(total.get(key)) for key in ("bytes", "bits_per_second", "seconds"))
+    both = "sum_received" in end or "sum_sent" in end
+    if number and rate and seconds and (both or not (run.protocol or "").upper() == "UDP"):
+        if abs(8 * number / rate - seconds) > _RATE_TOLERANCE * seconds:
+            yield Problem("malformed", f'In "{name}" the rate is not the bytes in the seconds beside it.')
+    elif number and rate and seconds:
+        slack = max(_RATE_TOLERANCE * seconds, _OLD_RATE_TOLERANCE_SECONDS)
+        if abs(8 * number / rate - seconds) > slack:
+            yield Problem("malformed", f'In "{name}" the rate is not the bytes in the seconds beside it.')
+    role = "receiver" if name.startswith("sum_received") else "sender"
+    streams = [_dict(one) for one in _list(end.get("streams"))]
+    parts = [_dict(one.get(role)) or (_dict(one.get("udp")) if role == "sender" else {}) for one in streams]
+    parts = [part for part in parts if part]
+    directions = {part.get("sender") for part in parts}
+    if len(directions) == 2:
+        parts = [part for part in parts if part.get("sender") == total.get("sender")]
+    yield from _not_the_sum(f'called "{name}"', total, parts)
+
+
+def _not_the_sum(words: str, total: JsonObject, parts: list[JsonObject]) -> Iterator[Problem]:
+    """Compare a sum with its parts; an end that does not know a figure writes 0 in both or in one of them."""
+    whole, added = _positive(total.get("bytes")), sum(_positive(part.get("bytes")) or 0 for part in parts)
+    if whole and added and abs(whole - added) > _SUM_TOLERANCE * max(whole, added):
+        yield Problem(
+            "streams_disagree", f"The {len(parts)} streams carried {added:g} B, the sum {words} is {whole:g} B."
+        )
+
+
+def _whole_disagreements(run: Measured, reverse: bool) -> Iterator[Problem]:
+    for direction in (run.forward, run.backward):
+        if direction is None or not direction.intervals or run.side is None:
+            continue
+        received = direction.receiver_is_local and not direction.received_is_sent
+        whole = direction.received_bytes if received else direction.sent_bytes
+        moved = sum(one.transferred_bytes for one in direction.intervals)
+        if whole and moved and abs(whole - moved) > _INTERVALS_TOLERANCE * max(whole, moved):
+            yield Problem("malformed", f"The intervals carried {moved:g} B, the whole run {whole:g} B.")
 
 
 def _with_directions(run: Measured, document: JsonObject, end: JsonObject, test: JsonObject) -> Measured:
@@ -443,6 +524,7 @@ def _with_directions(run: Measured, document: JsonObject, end: JsonObject, test:
     udp = (run.protocol or "").upper() == "UDP"
     primary = _direction(end, "", run.side, forward=not _flag(test.get("reverse")), udp=udp)
     second = _direction(end, REVERSE_SUFFIX, run.side, forward=False, udp=udp)
+    primary, second = _with_intervals(primary, document, ""), _with_intervals(second, document, REVERSE_SUFFIX)
     if primary is not None and udp and second is None:
         primary, note = _receivers_own(primary, document, run.version, _flag(test.get("reverse")))
         run = replace(run, notes=(*run.notes, note)) if note else run
@@ -451,6 +533,23 @@ def _with_directions(run: Measured, document: JsonObject, end: JsonObject, test:
     if length is None and udp:
         run = replace(run, notes=(*run.notes, "the length of datagrams is not in the document"))
     return replace(run, forward=primary, backward=second)
+
+
+def _with_intervals(direction: Direction | None, document: JsonObject, suffix: str) -> Direction | None:
+    if direction is None:
+        return None
+    sums = [_dict(_dict(one).get(f"sum{suffix}")) for one in _list(document.get("intervals"))]
+    rows = [
+        (_number(one.get("start")), _number(one.get("end")), _number(one.get("bytes")))
+        for one in sums
+        if one and not one.get("omitted")
+    ]
+    intervals = tuple(
+        Interval(start, stop, moved)
+        for start, stop, moved in rows
+        if start is not None and stop is not None and moved is not None and moved >= 0
+    )
+    return replace(direction, intervals=intervals)
 
 
 def _direction(
@@ -467,7 +566,7 @@ def _direction(
         sent_bps=_positive(sent.get("bits_per_second")),
         received_bytes=_positive(received.get("bytes")),
         received_bps=_positive(received.get("bits_per_second")),
-        seconds=_positive(received.get("seconds")) or _positive(sent.get("seconds")),
+        seconds=_positive((received or sent).get("seconds")),
         retransmits=_number(sent.get("retransmits")) if sent_bytes else None,
         # A server that sends prints its report before the client's figures reach it.
         datagrams=None if side == "server" and sender_is_local else _datagrams(received),
@@ -566,6 +665,18 @@ def _parameters(start: JsonObject, test: JsonObject, end: JsonObject, side: Side
     if shown["bytes"] or shown["blocks"]:
         shown["seconds"] = None
     return {name: value for name, value in shown.items() if value is not None}
+
+
+def _omitted(document: JsonObject, test: JsonObject) -> JsonObject:
+    """Return the seconds that the intervals show as omitted, where the settings do not say it."""
+    if _number(test.get("omit")) is not None:
+        return {}
+    ends = [
+        _positive(total.get("end")) or 0
+        for one in _list(document.get("intervals"))
+        if (total := _dict(_dict(one).get("sum"))).get("omitted") is True
+    ]
+    return {"omit": round(max(ends))} if ends else {}
 
 
 def _cpu(end: JsonObject, side: Side | None) -> dict[str, Any]:

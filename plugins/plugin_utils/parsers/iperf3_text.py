@@ -12,14 +12,15 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from statistics import median_high
 from typing import Any
 
 from ..model import Side
 from ._iperf3 import Datagrams, Direction, Measured, Problem, classify_error, judge
 from .finding import Finding
+from .stall import Interval
 
 _ROW = re.compile(
     r"\[\s*(?P<id>\d+|SUM)\](?:\[(?P<role>[TR]X-[CS])\])?"
@@ -62,6 +63,11 @@ _FIRST_CHARACTERS = frozenset("[CASRTiFsr-")
 _BINARY = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _DECIMAL = {"": 0, "K": 3, "M": 6, "G": 9, "T": 12}
 
+_RATE_SHARE = 0.02
+"""Share by which a rate may differ from what follows from other figures, beside what the printed digits explain."""
+_SECONDS_SLACK = 0.011
+"""Seconds by which the two printed ends of an interval may be off together."""
+
 _FORWARD_ROLES = frozenset({"TX-C", "RX-S"})
 
 
@@ -75,6 +81,9 @@ class _Row:
     end: float
     transfer: float
     rate: float
+    transfer_slack: float
+    """Bytes by which ``transfer`` may be off because of the digits that are printed; ``rate_slack`` likewise."""
+    rate_slack: float
     who: str
     """``sender``, ``receiver`` or empty for a row of an interval."""
     omitted: bool
@@ -98,6 +107,8 @@ def _row(match: re.Match[str]) -> _Row:
         end=float(match["end"]),
         transfer=_float(match["transfer"]) * _BINARY[match["transfer_prefix"]],
         rate=_rate(match["rate"], match["rate_prefix"], match["rate_unit"]),
+        transfer_slack=_last_digit(match["transfer"]) * _BINARY[match["transfer_prefix"]],
+        rate_slack=_rate(f"{_last_digit(match['rate']):f}", match["rate_prefix"], match["rate_unit"]),
         who=last if last in ("sender", "receiver") else "",
         omitted=last == "(omitted)",
         retransmits=float(retransmits[1]) if retransmits else None,
@@ -118,6 +129,11 @@ def _float(digits: str) -> float:
     except ValueError:
         return 0.0
     return number if math.isfinite(number) else 0.0
+
+
+def _last_digit(digits: str) -> float:
+    """Return how much a printed number may be off: somewhat more than half of its last digit."""
+    return 0.51 * 10.0 ** -len(digits.partition(".")[2][:15])
 
 
 def _rate(digits: str, prefix: str, unit: str) -> float:
@@ -169,6 +185,13 @@ class _Run:
     last_start: dict[tuple[str, str], float] = field(default_factory=dict)
     repeats: bool = False
     """True when an interval is printed twice, which iperf3 does when the other end breaks the test off."""
+    intervals: dict[str, dict[str, list[Interval]]] = field(default_factory=dict)
+    """By role, of [SUM] and of the first stream seen, which is all of them where there is no [SUM]."""
+    last_summary: _Row | None = None
+    twins: list[int] = field(default_factory=list)
+    """Lines that repeat the row of the summary before them to the letter."""
+    torn: bool = False
+    """True when this is what is left of a run whose summary is broken up by lines in the wrong place."""
     server: _Run | None = None
     """What the server printed, where the client was asked for it."""
 
@@ -193,6 +216,7 @@ class _Run:
         self.two_ways = self.two_ways or bool(row.role)
         if row.datagrams is not None:
             self.protocol = "udp"
+        self.last_summary = row if row.who else None
         if row.who:
             self.summary.setdefault((row.role, row.who), {})[row.stream] = row
         elif self.after_intervals and row.datagrams is not None and row.start == 0:
@@ -211,6 +235,9 @@ class _Run:
         )
         self.last_start[key] = row.start
         self.interval_streams[key] = count + 1
+        kept = self.intervals.setdefault(row.role, {})
+        if row.stream == "SUM" or row.stream in kept or not kept.keys() - {"SUM"}:
+            kept.setdefault(row.stream, []).append(Interval(row.start, row.end, row.transfer))
         self.interval_lengths[row.seconds] += 1
 
     def take_stream(self, match: re.Match[str]) -> None:
@@ -227,6 +254,7 @@ class TextRecogniser:
         self._port: int | None = None
         self._early: list[str] = []
         self._found_any = False
+        self._torn = False
 
     def feed(self, line: str, number: int) -> Iterable[Finding]:
         """Take the next cleaned line; give back the runs that it completes."""
@@ -281,6 +309,9 @@ class TextRecogniser:
         return []
 
     def _take_row(self, row: _Row, number: int) -> list[Finding]:
+        if self._run is not None and self._run.server is None and row.who and row == self._run.last_summary:
+            self._run.twins.append(number)
+            return []
         if self._has_summary_of(row):
             found = self._finish_followed()
         elif not row.who and not row.datagrams and self._is_summarised():
@@ -300,8 +331,13 @@ class TextRecogniser:
     def _finish_followed(self) -> list[Finding]:
         """Close the open run because another one's table begins, so that its own is whole."""
         assert self._run is not None
-        self._run.followed = True
-        return self._finish()
+        run = self._run
+        # A client says that it is done. Where it did not, this is still its own table, with a line out of place.
+        torn = run.from_start and run.side == "client" and not run.followed and not run.followed_at
+        run.followed = True
+        found = self._finish()
+        self._torn = torn
+        return found
 
     def _is_summarised(self) -> bool:
         """Tell whether the open run has its summary already: what comes now is another run's."""
@@ -311,7 +347,8 @@ class TextRecogniser:
     def _current(self, number: int) -> _Run:
         """Return the run that takes the next line, begun here if there is none."""
         if self._run is None:
-            self._run = _Run(line=number)
+            self._run = _Run(line=number, torn=self._torn)
+            self._torn = False
         return self._run.server or self._run
 
     def _release_orphan(self) -> list[Finding]:
@@ -358,7 +395,8 @@ class TextRecogniser:
             return found
         if connecting is None and accepted is None:
             return []
-        found = self._finish(keep_trouble=True)
+        found = self._finish(keep_trouble=True, reopened=True)
+        self._torn = False
         self._run = _Run(line=number, version=self._version, from_start=True)
         if connecting is not None:
             self._run.side = "client"
@@ -421,11 +459,14 @@ class TextRecogniser:
             ("- - - -", "Test Complete", "Time:", "TCP MSS", "Cookie:")
         )
 
-    def _finish(self, *, keep_trouble: bool = False, listening: bool = False) -> list[Finding]:
+    def _finish(
+        self, *, keep_trouble: bool = False, listening: bool = False, reopened: bool = False
+    ) -> list[Finding]:
         """Close the open run. ``keep_trouble`` keeps an error that stands before the run it belongs to.
 
         An error comes before the run's first line where standard output was buffered.
         ``listening``: the server went on, so the run was not ended by a stop of the server.
+        ``reopened``: another connection follows at once, so an error is not of a connection that did nothing.
         """
         run, self._run = self._run, None
         if run is None or run.is_empty:
@@ -438,13 +479,16 @@ class TextRecogniser:
             if self._found_any and message.startswith(_SERVER_STOPPED):
                 return []  # a server stopped between runs is none of them
             return [_orphan(message, run.line)]
-        if not run.troubles and not run.done:
-            mine = [message for message in self._early if _speaker(message) == run.side]
+        barren = reopened and not (run.summary or run.wordless or run.interval_streams)
+        if not run.troubles and not run.done and not barren:
+            mine = [message for message in self._early if run.side in (None, _speaker(message))]
             mine = [message for message in mine if not (listening and message.startswith(_SERVER_STOPPED))]
             self._early = [message for message in self._early if message not in mine]
             run.troubles = mine
         self._found_any = True
-        return [judge(_measure(run))]
+        finding = judge(_measure(run))
+        # One row alone may as well be of several runs that went alike as of one whose row is there twice.
+        return [finding, *(replace(finding, line=line) for line in run.twins if not _has_many(run))]
 
 
 def _speaker(message: str) -> Side | None:
@@ -492,9 +536,63 @@ def _measure(run: _Run) -> Measured:
         interval_seconds=median_high(run.interval_lengths.elements()) if run.interval_lengths else None,
         ended=bool(run.summary or run.wordless),
         problems=tuple(problems),
+        disagreements=tuple(_disagreements(run)),
         notes=_server_notes(run),
         line=run.line,
     )
+
+
+def _has_many(run: _Run) -> bool:
+    """Tell whether the summary is of more than one stream of a direction."""
+    return any(len(rows) > 1 for rows in run.summary.values())
+
+
+def _disagreements(run: _Run) -> Iterator[Problem]:
+    """Say what in the text cannot be of one run: rows that are missing or doubled, or that do not add up."""
+    if run.torn:
+        yield Problem("streams_disagree", "The rows of the summary are not in iperf3's order.")
+    if run.twins and _has_many(run):
+        yield Problem("streams_disagree", "A row of the summary is there twice.")
+    expected = len(run.connected) // (2 if run.two_ways else 1) or None
+    for (role, who), rows in run.summary.items():
+        streams = {name: row for name, row in rows.items() if name != "SUM"}
+        other = run.summary.get((role, "sender" if who == "receiver" else "receiver"), {})
+        others = set(other) - {"SUM"}
+        if streams and others and set(streams) != others:
+            yield Problem("streams_disagree", f"There are {len(streams)} {who}'s rows and {len(others)} of the other end.")
+        if streams and expected is not None and len(streams) != expected:
+            yield Problem("streams_disagree", f"{expected} streams ran, {len(streams)} have a {who}'s row.")
+        yield from _sum_disagreements(who, rows.get("SUM"), list(streams.values()))
+        for row in rows.values():
+            if not _rate_agrees(row):
+                yield Problem("malformed", f"The rate in a {who}'s row is not the bytes in the seconds beside it.")
+
+
+def _sum_disagreements(who: str, total: _Row | None, streams: list[_Row]) -> Iterator[Problem]:
+    if total is None or not streams:
+        return
+    transfer_slack = total.transfer_slack + sum(row.transfer_slack for row in streams)
+    rate_slack = total.rate_slack + sum(row.rate_slack for row in streams) + _RATE_SHARE * total.rate
+    transfer, rate = sum(row.transfer for row in streams), sum(row.rate for row in streams)
+    if abs(total.transfer - transfer) > transfer_slack or abs(total.rate - rate) > rate_slack:
+        yield Problem("streams_disagree", f"The {len(streams)} {who}'s rows do not add up to [SUM].")
+    elif total.retransmits is not None and all(row.retransmits is not None for row in streams):
+        if total.retransmits != sum(row.retransmits or 0 for row in streams):
+            yield Problem("streams_disagree", "The streams' retransmits do not add up to those of [SUM].")
+    elif total.datagrams is not None and all(row.datagrams is not None for row in streams):
+        packets = sum(row.datagrams.packets for row in streams if row.datagrams is not None)
+        if packets != total.datagrams.packets:
+            yield Problem("streams_disagree", "The streams' datagrams do not add up to those of [SUM].")
+
+
+def _rate_agrees(row: _Row) -> bool:
+    """Tell whether the rate follows from bytes and seconds, within the digits that are printed.
+
+    Very old versions divide the receiver's bytes by the sender's seconds.
+    """
+    moved = row.rate * row.seconds / 8
+    slack = row.transfer_slack + row.rate_slack * row.seconds / 8 + row.rate * _SECONDS_SLACK / 8
+    return abs(moved - row.transfer) <= slack + _RATE_SHARE * max(moved, row.transfer)
 
 
 def _roles(run: _Run) -> list[str]:
@@ -540,7 +638,16 @@ def _direction(run: _Run, role: str) -> Direction:
         seconds=received.seconds if received else (sent.seconds if sent else None),
         retransmits=sent.retransmits if sent and sent.transfer and run.protocol != "udp" else None,
         datagrams=datagrams,
+        intervals=_intervals(run, role),
     )
+
+
+def _intervals(run: _Run, role: str) -> tuple[Interval, ...]:
+    kept = run.intervals.get(role, {})
+    if "SUM" in kept:
+        return tuple(kept["SUM"])
+    streams = {stream for key, stream in run.interval_streams if key == role}
+    return tuple(next(iter(kept.values()), ())) if len(streams) == 1 else ()
 
 
 def _wordless_direction(run: _Run) -> Direction:
@@ -554,6 +661,7 @@ def _wordless_direction(run: _Run) -> Direction:
         seconds=row.seconds,
         datagrams=row.datagrams,
         received_is_sent=True,
+        intervals=_intervals(run, ""),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 
+from .bounds import bounded
 from .bpftrace_output import BpftraceRecogniser
 from .finding import Finding, Recogniser
 from .iperf3_json import JsonRecogniser
@@ -20,13 +21,13 @@ HELD_FINDINGS = 256
 
 
 def scan(lines: Iterable[str]) -> Iterator[Finding]:
-    """Yield the findings of a text in the order of their first lines.
+    """Yield the findings of a text in the order of their first lines, their figures within physical bounds.
 
     Memory is bounded by one run's output a tool and by `HELD_FINDINGS`. A finding that begins before, and is
     complete after, more than that many others comes late.
     """
     held: list[tuple[int, int, Finding]] = []
-    for count, finding in enumerate(_found(lines)):
+    for count, finding in enumerate(map(bounded, _found(lines))):
         heapq.heappush(held, (finding.line, count, finding))
         if len(held) > HELD_FINDINGS:
             yield heapq.heappop(held)[2]

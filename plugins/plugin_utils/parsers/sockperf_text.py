@@ -33,6 +33,10 @@ WINDOW_SHARE = 0.98
 """The share of the remaining seconds that a valid window must cover."""
 LOST = "{} messages were dropped, {} came twice and {} out of order: a ping-pong has one message on its way."
 """About the counts of one statistics block."""
+STALL_SECONDS = 0.5
+"""A round trip this long is more than a busy host or one segment sent again (200 ms under Linux) explains ..."""
+STALL_TIMES_MEDIAN = 20
+"""... where it is this many times the median too."""
 DEFAULT_THROUGHPUT_BYTES = 1472
 """The one message size for which sockperf's throughput mode prints no note about the size."""
 
@@ -138,6 +142,10 @@ class _Block:
     percentiles: dict[str, float] = field(default_factory=dict)
 
 
+def _totals(found: re.Match[str]) -> tuple[float, int, int]:
+    return float(found.group(1)), int(found.group(4)), int(found.group(5))
+
+
 @dataclass
 class _Run:
     """What one process has printed so far."""
@@ -158,8 +166,12 @@ class _Run:
     problems: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     error_open: bool = False
+    started: bool = False
+    """The line that begins the measurement was printed."""
+    end_told: bool = False
+    """Why the measurement ended was printed; what comes after that interrupts nothing."""
     ended: bool = False
-    """The end was announced; what comes after that interrupts nothing."""
+    interrupted_by: str = ""
     servers: int = 0
 
     @property
@@ -171,6 +183,19 @@ class _Run:
     @property
     def has_results(self) -> bool:
         return bool(self.total or self.blocks or self.stream)
+
+    def lacks_statistics(self, total: re.Match[str]) -> bool:
+        """Whether these totals can be of this run, whose statistics have not come."""
+        if self.stream is not None or any(block.valid for block in self.blocks):
+            return False
+        return self.total == _totals(total) if self.total is not None else bool(self.blocks)
+
+    def take_total(self, total: re.Match[str]) -> None:
+        """Keep the totals of the run."""
+        self.total = _totals(total)
+        self.counted = total.group(3) is not None
+        if total.group(6):
+            self.notes.append(f"{total.group(6)} messages were skipped.")
 
     def problem(self, reason: str, detail: str) -> bool:
         """Keep a problem, unless there are many of its kind already; tell whether it was kept."""
@@ -307,6 +332,9 @@ class SockperfRecogniser:
     def _results(self, text: str, number: int) -> Iterable[Finding]:
         """``[Total Run]`` or the head of a full log: results begin, whether or not the banner was kept."""
         done: Iterable[Finding] = ()
+        total = _TOTAL.match(text)
+        if self._client is not None and total is not None and self._client.lacks_statistics(total):
+            return self._same_run(self._client, total)
         if self._client is None or self._client.has_results:
             done = self._become_client(number)
         run = self._client
@@ -315,15 +343,18 @@ class SockperfRecogniser:
         if log:
             run.parameters.update(_asked(log.group(1)))
             return done
-        total = _TOTAL.match(text)
         if total is None:
             run.problem("malformed", f"The totals cannot be read: “{text[:120]}”.")
             return done
-        run.total = (float(total.group(1)), int(total.group(4)), int(total.group(5)))
-        run.counted = total.group(3) is not None
-        if total.group(6):
-            run.notes.append(f"{total.group(6)} messages were skipped.")
+        run.take_total(total)
         return done
+
+    def _same_run(self, run: _Run, total: re.Match[str]) -> Iterable[Finding]:
+        """The totals twice, or after the heading of the statistics: a line is out of place, and no run begins."""
+        if run.total is not None:
+            run.problem("malformed", "The totals of the run are there twice.")
+        run.take_total(total)
+        return ()
 
     def _stream_total(self, text: str, number: int) -> Iterable[Finding]:
         done: Iterable[Finding] = ()
@@ -516,13 +547,12 @@ def _take_remark(run: _Run, text: str) -> None:
             run.problem(reason, f"{detail} sockperf says: “{text[:160]}”.")
             return
     if text.startswith("Test end"):
-        stopped = None if run.ended else _INTERRUPTED.match(text)
-        run.ended = True
-        if stopped and run.side == "client":
-            run.problem(
-                "interrupted", f"The client was stopped by {stopped.group(1)} before its time was over."
-            )
+        stopped = None if run.end_told else _INTERRUPTED.match(text)
+        run.interrupted_by = stopped.group(1) if stopped else run.interrupted_by
+        run.end_told = run.end_told or text.startswith("Test end (")
+        run.ended = run.ended or text.startswith("Test ended")
         return
+    run.started = run.started or text.startswith("Starting test...")
     error = _ERROR.match(text)
     if error:
         message = error.group(1)
@@ -579,6 +609,8 @@ def _judge(run: _Run) -> tuple[Finding, ...]:
     """One finding for each server's statistics, or one that says why there are none."""
     if run.side == "server":
         return (_finish_server(run),)
+    if run.interrupted_by:
+        run.problem("interrupted", f"The client was stopped by {run.interrupted_by} before its time was over.")
     if run.side is None and not run.problems:
         return (_finding(run, "invalid", "truncated", "The output ends before sockperf says what it does."),)
     if run.problems:
@@ -617,6 +649,7 @@ def _finding(
     samples: tuple[Sample, ...] = (),
     extra: Mapping[str, Any] | None = None,
     measured: Mapping[str, float] | None = None,
+    stalled: str = "",
 ) -> Finding:
     return Finding(
         tool="sockperf",
@@ -631,6 +664,7 @@ def _finding(
         notes=tuple(run.notes),
         line=run.line,
         measured=measured or {},
+        stalled=stalled,
     )
 
 
@@ -682,7 +716,19 @@ def _judge_block(run: _Run, block: _Block) -> Finding:
         "messages_sent": float(run.total[1]),
         "messages_received": float(run.total[2]),
     }
-    return _finding(run, "valid", samples=tuple(_block_samples(run, block)), extra=extra, measured=measured)
+    samples = tuple(_block_samples(run, block))
+    return _finding(run, "valid", samples=samples, extra=extra, measured=measured, stalled=_stalled(block))
+
+
+def _stalled(block: _Block) -> str:
+    """Say how long the slowest message took where nothing else was nearly as slow; when it was is not printed."""
+    assert block.maximum is not None
+    usual = block.percentiles.get("50")
+    whole = 1 if block.kind == "rtt" else 2
+    seconds = whole * block.maximum / 1e6
+    if usual is None or seconds < STALL_SECONDS or block.maximum < STALL_TIMES_MEDIAN * usual:
+        return ""
+    return f"one message took {seconds:.3f} s to go and come back, the median {whole * usual / 1e6:.6f} s"
 
 
 def _missing(run: _Run, block: _Block) -> str:
@@ -710,6 +756,8 @@ def _disagreement(run: _Run, block: _Block) -> str:
         )
     if block.valid[0] > run.total[0] + 1.0 or block.valid[1] > run.total[1]:
         return "The valid window is larger than the whole run."
+    if block.valid[2] > run.total[2]:
+        return "The valid window received more messages than the whole run."
     ladder = [(0.0, block.minimum), *((float(key), value) for key, value in block.percentiles.items())]
     ladder = [*sorted(ladder), (100.0, block.maximum)]
     if any(high[1] < low[1] for low, high in itertools.pairwise(ladder)):
@@ -724,6 +772,10 @@ def _wrong_word(run: _Run, block: _Block) -> str:
         kind, mean = block.summary
         if kind != block.kind or mean != block.mean:
             return "The summary line and the average disagree."
+    # A playback does not say why it ended, and has no warm-up that is cut off.
+    windowed = run.total is not None and block.valid is not None and run.total[0] - block.valid[0] > WINDOW_LOST_SECONDS / 2
+    if windowed and run.started and run.ended and not run.end_told:
+        return "The output lacks the line that says why the test ended."
     if run.parameters.get("full_rtt") and block.kind != "rtt":
         return "The round trip was asked for but the figures are one-way latencies."
     return ""

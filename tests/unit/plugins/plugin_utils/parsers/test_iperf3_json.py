@@ -47,7 +47,8 @@ def recognise(text: str) -> list[Finding]:
 
 def seconds(value: float) -> Callable[[Document], None]:
     def change(document: Document) -> None:
-        document["end"]["sum_received"]["seconds"] = value
+        received = document["end"]["sum_received"]
+        received.update(seconds=value, bits_per_second=8 * received["bytes"] / value)
         document["intervals"] = []
 
     return change
@@ -95,13 +96,17 @@ def test_an_interval_that_a_busy_machine_stretched_is_no_fault() -> None:
 
     def change(document: Document) -> None:
         document["start"]["test_start"]["duration"] = 30
-        document["end"]["sum_received"]["seconds"] = 30.0
         first = document["intervals"][0]
         ends = [*range(20), 20.3, *range(21, 31)]
         document["intervals"] = [
             first | {"sum": first["sum"] | {"start": start, "end": end, "seconds": end - start}}
             for start, end in itertools.pairwise(ends)
         ]
+        moved = 30 * first["sum"]["bytes"]
+        for role in ("sender", "receiver"):
+            document["end"]["streams"][0][role]["bytes"] = moved
+        for name in ("sum_sent", "sum_received"):
+            document["end"][name].update(bytes=moved, seconds=30.0, bits_per_second=8 * moved / 30)
 
     assert changed(change).status == "valid"
 
@@ -231,7 +236,9 @@ def test_the_servers_own_losses_are_preferred() -> None:
         document["server_output_json"]["start"]["version"] = "iperf 3.9"
         end.update(lost_packets=0)
         for received in (end, document["server_output_json"]["end"]["sum_received"]):
-            received.update(bytes=received["bytes"] * 3 // 4)
+            received.update(
+                bytes=received["bytes"] * 3 // 4, bits_per_second=received["bits_per_second"] * 3 / 4
+            )
         document["server_output_json"]["end"]["sum_received"].update(lost_packets=end["packets"] // 4)
 
     finding = changed(consistent, "3.12/udp-server-output.client.json")

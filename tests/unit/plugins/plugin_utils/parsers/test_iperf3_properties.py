@@ -286,6 +286,7 @@ def test_rendered_documents_parse_back(
     test["duration"], test["reverse"] = seconds, int(reverse)
     for name, count in (("sum_sent", sent), ("sum_received", received)):
         end[name] |= {"bytes": count, "seconds": seconds, "bits_per_second": 8 * count / seconds}
+    end["streams"] = [{"sender": {"bytes": sent}, "receiver": {"bytes": received}}]
     del end["sum_sent"]["retransmits"]
     if retransmits is not None:
         end["sum_sent"]["retransmits"] = retransmits

@@ -60,7 +60,10 @@ def test_two_summaries_are_two_runs() -> None:
 
 
 def test_rows_of_several_runs_without_anything_between_them_are_never_mixed() -> None:
-    runs = [[line.replace("6.21 G", f"{rate} G") for line in (SENDER, RECEIVER)] for rate in (6.21, 7.21)]
+    runs = [
+        [line.replace("21.7 G", f"{moved} G").replace("6.21 G", f"{rate} G") for line in (SENDER, RECEIVER)]
+        for rate, moved in ((6.21, 21.7), (7.21, 25.2))
+    ]
     found = recognise(*runs[0], *runs[1], "text")
     assert [metrics(one)["throughput_received"] for one in found] == [6.21e9, 7.21e9]
     first, second = recognise(*runs[0], runs[1][0], "text")
@@ -85,7 +88,8 @@ def test_rows_of_several_runs_without_anything_between_them_are_never_mixed() ->
     ],
 )
 def test_units_of_rates(rate: str, expected: float) -> None:
-    (finding,) = recognise(HEADER, RECEIVER.replace("6.21 Gbits/sec", rate), "text")
+    row = RECEIVER.replace("6.21 Gbits/sec", rate).replace("21.7 GBytes", f"{30 * expected / 8:.0f} Bytes")
+    (finding,) = recognise(HEADER, row, "text")
     assert metrics(finding)["throughput_received"] == pytest.approx(expected)
 
 
