@@ -242,7 +242,7 @@ class _Search:
                 self._offset += len(part)
                 text = self._tail + part
                 self._found = self._word in text
-                self._tail = text[len(text) - len(self._word) + 1 :] if len(self._word) > 1 else b""
+                self._tail = text[max(0, len(text) - len(self._word) + 1) :]
         return self._found
 
 
