@@ -136,6 +136,7 @@ class ActionModule(ActionBase):
             "longest_session_seconds": plan.steps.longest_seconds,
             "lease_seconds": _lease_seconds(plan, longest),
             "spool": bench["pairbench_spool"],
+            "user": bench["pairbench_user"],
             "tool_ports": dict(settings.ports),
             "ports": ports_to_watch(settings.cases, settings.ports, bench["pairbench_control_port"]),
             "estimated_seconds": left.seconds,

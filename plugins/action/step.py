@@ -90,7 +90,7 @@ def _watches(live, hypervisor, task_vars):
 
 def _arguments(live, session, host, task_vars):
     plan, probe = task_vars["_bench_plan"], task_vars["_bench_probe"]
-    end = end_of(live.plan, session, host, plan["tool_ports"], plan["ready_seconds"])
+    end = end_of(live.plan, session, host, plan["tool_ports"], plan["ready_seconds"], plan["user"])
     return end | {
         "host": host,
         "control_port": plan["control_port"],

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import resource
 import select
 import signal
 import stat
@@ -19,6 +20,13 @@ import time
 
 PR_SET_PDEATHSIG = 1
 KILL_AFTER_SECONDS = 5
+OUTPUT_BYTES = 16 << 20
+"""A longer output of a program is not kept whole: an hour of iperf3's reports on 128 streams fits."""
+KEPT_BYTES = 1 << 20
+"""What is kept of its beginning, and of its end."""
+FILE_BYTES = 1 << 30
+"""No file that a program writes becomes larger; the kernel ends who tries (SIGXFSZ)."""
+ENDED_BY_FILE_SIZE = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
 
 
 class Interrupted(Exception):
@@ -28,6 +36,18 @@ class Interrupted(Exception):
 def die_with_parent():
     """Have the kernel send this process SIGTERM when the process that started it dies."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def limit_files():
+    """Let no file that this process and its children write become larger than ``FILE_BYTES``."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    most = FILE_BYTES if hard == resource.RLIM_INFINITY else min(FILE_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
+def _before_exec():
+    die_with_parent()
+    limit_files()
 
 
 class Wakeup:
@@ -105,6 +125,7 @@ class Child:
     def __init__(self, argv, limit_seconds, directory, name, environment=None):
         self.argv = list(argv)
         self.limit_seconds = limit_seconds
+        self._searches = {}
         self._stdout_path = os.path.join(directory, name + ".stdout")
         self._stderr_path = os.path.join(directory, name + ".stderr")
         guard = ["timeout", "-s", "INT", "-k", str(KILL_AFTER_SECONDS), "%.3f" % limit_seconds]
@@ -115,7 +136,7 @@ class Child:
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=_before_exec,
                 env=environment or dict(os.environ, LC_ALL="C"),
             )
         self.started = time.monotonic()
@@ -138,10 +159,25 @@ class Child:
         )
 
     def stdout(self):
-        return _read_text(self._stdout_path)
+        """What it has printed, of a long output the beginning and the end (``kept_text``)."""
+        return kept_text(self._stdout_path)
 
     def stderr(self):
-        return _read_text(self._stderr_path)
+        return kept_text(self._stderr_path)
+
+    def sizes(self):
+        """Bytes that it has printed, by stream."""
+        return {"stdout": size_of(self._stdout_path), "stderr": size_of(self._stderr_path)}
+
+    def has_said(self, word):
+        """Whether it has printed a word on its standard output, reading only what has come since it was last asked."""
+        search = self._searches.setdefault(word, _Search(self._stdout_path, word.encode()))
+        return search.found()
+
+    @property
+    def wrote_too_much(self):
+        """Whether the kernel ended it because a file that it wrote became too large."""
+        return self._process.poll() in ENDED_BY_FILE_SIZE
 
     def wait(self, wakeup, deadline, descriptors=()):
         """Wait for the end of the child; return True when it ended, False on a descriptor or the deadline."""
@@ -186,12 +222,63 @@ def _signal_group(group, number):
             raise
 
 
-def _read_text(path):
+class _Search:
+    """Looks for a word in a file that grows, each byte once."""
+
+    def __init__(self, path, word):
+        self._path = path
+        self._word = word
+        self._offset = 0
+        self._tail = b""
+        self._found = False
+
+    def found(self):
+        with open(self._path, "rb") as handle:
+            handle.seek(self._offset)
+            while not self._found:
+                part = handle.read(1 << 16)
+                if not part:
+                    break
+                self._offset += len(part)
+                text = self._tail + part
+                self._found = self._word in text
+                self._tail = text[max(0, len(text) - len(self._word) + 1) :]
+        return self._found
+
+
+def size_of(path):
+    """Bytes of a file, 0 where there is none."""
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def kept_text(path):
+    """The text of a file; of one larger than ``OUTPUT_BYTES`` its beginning, its end, and how much is missing between.
+
+    Empty where there is no file.
+    """
     try:
         with open(path, "rb") as handle:
-            return handle.read().decode("utf-8", "replace")
+            size = os.fstat(handle.fileno()).st_size
+            if size <= OUTPUT_BYTES:
+                return handle.read(OUTPUT_BYTES).decode("utf-8", "replace")
+            head = handle.read(KEPT_BYTES)
+            handle.seek(size - KEPT_BYTES)
+            tail = handle.read(KEPT_BYTES)
     except FileNotFoundError:
         return ""
+    missing = "\n[pairbench: %d bytes are missing here]\n" % (size - len(head) - len(tail))
+    return head.decode("utf-8", "replace") + missing + tail.decode("utf-8", "replace")
+
+
+def too_large(sizes):
+    """What is wrong with outputs of these sizes (name to bytes), as a sentence, None where all are kept whole."""
+    found = ["%s has %d bytes" % item for item in sorted(sizes.items()) if item[1] > OUTPUT_BYTES]
+    if not found:
+        return None
+    return "%s; up to %d are kept" % (", ".join(found), OUTPUT_BYTES)
 
 
 def process_stat(pid):

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 
 from ansible_collections.pairbench.lab.plugins.module_utils._interfaces import ipv4_addresses, ipv6_addresses
+from ansible_collections.pairbench.lab.plugins.module_utils._programs import run_program
 
 SYSCTLS = (
     "net.ipv4.tcp_congestion_control",
@@ -28,6 +29,7 @@ SYSCTLS = (
     "net.core.busy_poll",
     "net.core.netdev_budget",
 )
+MOST_VERSION = 300
 VERSION_ARGUMENTS = {
     "iperf3": ["--version"],
     "sockperf": ["--version"],
@@ -47,10 +49,7 @@ def read_line(path):
 def run_text(argv, timeout_seconds=20):
     """Standard output of a command (standard error when it is empty), or None when it cannot be run."""
     try:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            universal_newlines=True, timeout=timeout_seconds, check=False, env=dict(os.environ, LC_ALL="C"),
-        )
+        done = run_program(argv, timeout_seconds, env=dict(os.environ, LC_ALL="C"))
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() or done.stderr.strip() or None
@@ -62,9 +61,16 @@ def tool(name):
     if path is None:
         return None
     text = run_text([path, *VERSION_ARGUMENTS.get(name, ["--version"])]) or ""
+    version = text.splitlines()[0].strip()[:MOST_VERSION] if text else ""
+    return {"path": path, "version": version, "sha256": _digest(path)}
+
+
+def _digest(path):
+    found = hashlib.sha256()
     with open(path, "rb") as handle:
-        digest = hashlib.sha256(handle.read()).hexdigest()
-    return {"path": path, "version": text.splitlines()[0].strip() if text else "", "sha256": digest}
+        for part in iter(lambda: handle.read(1 << 20), b""):
+            found.update(part)
+    return found.hexdigest()
 
 
 def addresses():

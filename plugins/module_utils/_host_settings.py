@@ -1,5 +1,5 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
-"""What a run asks of its host: the MTU of the data interface, and the CPUs on which the benchmark runs.
+"""What a run asks of its host: the MTU of the data interface, and the CPUs and the user of the benchmark.
 
 The MTU is changed before a run and put back after it, whatever happens in between. Before it is changed, the old
 value is written to a file that is locked as long as it is different; a process that is killed leaves the file without
@@ -9,7 +9,7 @@ interfaces are asked by ioctl.
 
 CPUs are given to ``taskset``, which becomes the benchmark: the process keeps its number, so that the tracer counts it
 from exec to exit, and what ``taskset`` itself did stands under its own thread name, as the tracer's own calls do. The
-tracer is kept off these CPUs where the host has others.
+tracer is kept off these CPUs where the host has others. The user is set in the same way (``_benchmark_user``).
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ import socket
 import struct
 import time
 
+from ansible_collections.pairbench.lab.plugins.module_utils import _benchmark_user
 from ansible_collections.pairbench.lab.plugins.module_utils._interfaces import (
     IFREQ_BYTES,
     ipv4_addresses,
     ipv6_addresses,
 )
+from ansible_collections.pairbench.lab.plugins.module_utils._private_files import LockedFile, state_folder
 
-STATE_DIRECTORY = "/run/pairbench"
+MOST_NOTE_BYTES = 4096
+LARGEST_MTU = 1 << 20
 SIOCGIFFLAGS, SIOCGIFMTU, SIOCSIFMTU, SIOCGIFHWADDR = 0x8913, 0x8921, 0x8922, 0x8927
 IFF_RUNNING = 0x40
 SMALLEST_IPV6_MTU = 1280
@@ -87,7 +90,7 @@ def interface_of(address):
 
 
 def _state_path(directory):
-    return os.path.join(directory, "mtu-%d.json" % os.stat("/proc/self/ns/net").st_ino)
+    return os.path.join(directory or state_folder(), "mtu-%d.json" % os.stat("/proc/self/ns/net").st_ino)
 
 
 def _boot_id():
@@ -99,40 +102,38 @@ def _boot_id():
 
 
 class _Note:
-    """The file that says what the MTU was; locked while its holder lives."""
+    """The file that says what the MTU was; locked while its holder lives. Raises BlockingIOError, OSError."""
 
     def __init__(self, directory):
-        path = _state_path(directory)
-        os.makedirs(directory, mode=0o755, exist_ok=True)
-        self._handle = open(path, "a+")  # noqa: SIM115 - it is held, and closed by close()
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._handle.close()
-            raise
+        self._file = LockedFile(_state_path(directory))
 
     def read(self):
         """What a killed process left, or None. A half-written note was made before anything was changed."""
-        self._handle.seek(0)
-        try:
-            found = json.loads(self._handle.read() or "null")
-        except ValueError:
-            return None
-        return found if isinstance(found, dict) else None
+        return believed_note(self._file.read(MOST_NOTE_BYTES))
 
     def write(self, content):
-        self.clear()
-        self._handle.write(json.dumps(content))
-        self._handle.flush()
-        os.fsync(self._handle.fileno())
+        self._file.write(json.dumps(content).encode(), durable=True)
 
     def clear(self):
-        """Never removed, only emptied: a file that is removed can still be locked by who opened it before."""
-        self._handle.seek(0)
-        self._handle.truncate()
+        """There is nothing more to put back: leave no file."""
+        self._file.remove()
 
     def close(self):
-        self._handle.close()
+        self._file.close()
+
+
+def believed_note(content):
+    """What a note says (bytes), or None where it is not what we write: names of an interface, and MTUs of one."""
+    try:
+        found = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    if len(content) > MOST_NOTE_BYTES or not isinstance(found, dict):
+        return None
+    mtus = [found.get("mtu_before"), found.get("mtu_set")]
+    if not isinstance(found.get("interface"), str) or not all(type(mtu) is int and 0 < mtu < LARGEST_MTU for mtu in mtus):
+        return None
+    return found
 
 
 def _identity(interface):
@@ -167,7 +168,7 @@ def _put_back(left):
     )
 
 
-def restore_leftovers(directory=STATE_DIRECTORY):
+def restore_leftovers(directory=None):
     """Put back what a session that was killed has changed on this host.
 
     Returns a sentence about what was put back, or None. What a living session has changed is left alone. Raises
@@ -352,13 +353,14 @@ def _on(numbers):
 class HostSettings:
     """What one run asks of this host.
 
-    ``run`` may have ``mtu`` (bytes, 0 for none) and ``cpus`` (a list as the kernel writes it, empty for none).
-    ``prefix`` and ``tracer_prefix`` come before the command of the benchmark and of the tracer. ``recorded`` is the
-    part ``settings`` of an END, None when the run asks for nothing. Making one changes nothing yet; it and ``apply``
-    raise SettingProblem, and then nothing is changed either.
+    ``run`` may have ``mtu`` (bytes, 0 for none), ``cpus`` (a list as the kernel writes it, empty for none), and ``user``
+    (whose process the benchmark shall be, empty to leave it alone). ``program`` is the benchmark's path. ``prefix`` and
+    ``tracer_prefix`` come before the command of the benchmark and of the tracer. ``recorded`` is the part ``settings`` of
+    an END, None when the run asks for nothing. Making one changes nothing yet; it and ``apply`` raise SettingProblem, and
+    then nothing is changed either.
     """
 
-    def __init__(self, run):
+    def __init__(self, run, program=""):
         self.prefix, self.tracer_prefix = [], []
         self.recorded = None
         self._mtu_bytes = run.get("mtu")
@@ -369,15 +371,24 @@ class HostSettings:
             others = usable_cpus(online_cpus()) - cpus
             self.tracer_prefix = _on(others) if others else []
             self._record(cpus=cpu_list(cpus))
+        self._becomes = []
+        if run.get("user"):
+            self._becomes, who = _benchmark_user.become(run["user"], _benchmark_user.capabilities(run), program)
+            self.prefix = self.prefix + self._becomes
+            self._record(user=who)
 
-    def apply(self, address, directory=STATE_DIRECTORY):
+    def environment(self, given):
+        """The environment of the benchmark, from that which a process of ours would have."""
+        return _benchmark_user.without_private_folder(given) if self._becomes else given
+
+    def apply(self, address, directory=None):
         """Set the MTU of the interface that has the address; ``restore`` must follow, whatever happens."""
         if self._mtu_bytes:
             self._mtu = _Mtu(address, self._mtu_bytes, directory)
             self._record(interface=self._mtu.interface, mtu_bytes=mtu_of(self._mtu.interface))
 
     def _record(self, **found):
-        self.recorded = dict(self.recorded or {"cpus": None, "interface": None, "mtu_bytes": None}, **found)
+        self.recorded = dict(self.recorded or dict.fromkeys(("cpus", "interface", "mtu_bytes", "user")), **found)
 
     def restore(self):
         """Put everything back, once. Returns a problem (``reason``, ``detail``) or None; never raises."""

@@ -16,12 +16,17 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import tempfile
 import time
 
 from ansible_collections.pairbench.lab.plugins.module_utils import _rendezvous, _tracer, _vmm
-from ansible_collections.pairbench.lab.plugins.module_utils._children import Child, Interrupted, die_with_parent
+from ansible_collections.pairbench.lab.plugins.module_utils._children import (
+    Child,
+    Interrupted,
+    die_with_parent,
+    too_large,
+)
 from ansible_collections.pairbench.lab.plugins.module_utils._host_lock import utc_now
+from ansible_collections.pairbench.lab.plugins.module_utils._private_files import RunFolder
 
 ARM_SECONDS = 60.0
 END_SECONDS = 30.0
@@ -91,7 +96,7 @@ class Window:
     def open(self):
         """Return when calls are being counted. Raises ObserverProblem."""
         deadline = time.monotonic() + ARM_SECONDS
-        while '"armed' not in self._child.stdout():
+        while not self._child.has_said('"armed'):
             if self._child.returncode() is not None:
                 raise ObserverProblem("the tracer ended before it was attached: %s" % self._last_words())
             if time.monotonic() > deadline:
@@ -108,13 +113,17 @@ class Window:
 
     def result(self):
         """End the tracer; the observation."""
-        if '"disarmed' not in self._child.stdout() and self._child.returncode() is None:
+        if not self._child.has_said('"disarmed') and self._child.returncode() is None:
             time.sleep(POLL_SECONDS)
         self._child.interrupt()
         self._child.wait(self._wakeup, time.monotonic() + END_SECONDS)
-        text = self._child.stdout()
-        self.observation.update(output=text, stderr=self._child.stderr(), returncode=self._child.returncode())
-        if '"disarmed' not in text:
+        self.observation.update(
+            output=self._child.stdout(), stderr=self._child.stderr(), returncode=self._child.returncode()
+        )
+        excess = too_large(self._child.sizes())
+        if excess:
+            self.observation["problem"] = _problem("the tracer printed too much: %s" % excess)
+        elif not self._child.has_said('"disarmed'):
             self.observation["problem"] = _problem("the tracer ended before the run did: %s" % self._last_words())
         elif not _vmm.still_there(self._vmm):
             self.observation["problem"] = _problem("process %d of the guest ended during the run" % self._vmm["pid"])
@@ -179,7 +188,7 @@ def _answer(watch, channel, wakeup):
         message = channel.receive(time.monotonic() + watch["limit_seconds"])
         if message.get("kind") != "arm":
             raise _rendezvous.PeerLost("the server end said %r where arm was due" % message.get("kind"))
-        with tempfile.TemporaryDirectory(prefix="pairbench-") as directory:
+        with RunFolder() as directory:
             _observe_run(watch, message["run_id"], channel, wakeup, directory)
 
 

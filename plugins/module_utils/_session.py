@@ -16,21 +16,25 @@ import os
 import re
 import shutil
 import signal
-import tempfile
 import time
 
 from ansible_collections.pairbench.lab.plugins.module_utils import _host_settings, _rendezvous, _tracer
 from ansible_collections.pairbench.lab.plugins.module_utils._children import (
+    FILE_BYTES,
     KILL_AFTER_SECONDS,
     Child,
     Interrupted,
     group_members,
+    kept_text,
     process_comm,
+    size_of,
+    too_large,
 )
 from ansible_collections.pairbench.lab.plugins.module_utils._figures import HostFigures
 from ansible_collections.pairbench.lab.plugins.module_utils._host_lock import Claim, HostBusy, HostLock, utc_now
 from ansible_collections.pairbench.lab.plugins.module_utils._observer import ARM_SECONDS, Observers
 from ansible_collections.pairbench.lab.plugins.module_utils._ports import listening_inodes, socket_owners
+from ansible_collections.pairbench.lab.plugins.module_utils._private_files import RunFolder
 from ansible_collections.pairbench.lab.plugins.module_utils._spool import Spool
 
 LISTEN_POLL_SECONDS = 0.02
@@ -80,6 +84,7 @@ def empty_end(spec, run, problem=None):
         "problem": problem,
         "figures": None,
         "settings": None,
+        "output_bytes": None,
         "vmm": None,
     }
 
@@ -99,7 +104,7 @@ class Execution:
         self.child = None
         self._figures = None
         try:
-            self._settings = _host_settings.HostSettings(run)
+            self._settings = _host_settings.HostSettings(run, self._argv[0])
             self._child_argv = self._wrap(spec, run)
             self._settings.apply(spec["address"])  # the last step, because only finish() takes it back
         except _host_settings.SettingProblem as error:
@@ -137,9 +142,8 @@ class Execution:
     def start(self, name):
         self.end["started_at"] = utc_now()
         self._figures = HostFigures()
-        self.child = Child(
-            self._child_argv, self._run["limit_seconds"], self._directory, name, self._environment
-        )
+        environment = self._settings.environment(self._environment or dict(os.environ, LC_ALL="C"))
+        self.child = Child(self._child_argv, self._run["limit_seconds"], self._directory, name, environment)
 
     def mark_measured(self):
         """The measured part is over: read the host's figures before anything is cleaned up."""
@@ -179,15 +183,18 @@ class Execution:
             timed_out=self.child.timed_out,
         )
         if self._trace is not None:
-            self._trace.update(output=self._trace_output(), returncode=self.end["returncode"])
+            self._trace.update(output=kept_text(self._trace_path), returncode=self.end["returncode"])
             self.end["trace"] = self._trace
+        self._judge_sizes(dict(self.child.sizes(), trace=size_of(self._trace_path)))
 
-    def _trace_output(self):
-        try:
-            with open(self._trace_path, "rb") as handle:
-                return handle.read().decode("utf-8", "replace")
-        except FileNotFoundError:
-            return ""
+    def _judge_sizes(self, sizes):
+        excess = too_large(sizes)
+        if excess:
+            self.end["output_bytes"] = sizes
+        elif self.child.wrote_too_much:
+            excess = "a file that it wrote reached the largest size that is allowed, %d bytes" % FILE_BYTES
+        if excess and not self.end["problem"]:
+            self.end["problem"] = {"reason": "output_too_large", "detail": excess}
 
 
 def _require_space(directory):
@@ -265,7 +272,8 @@ def _start_server(spec, run, directory, wakeup):
         _await_listening(execution, run, wakeup)
     except RunProblem as error:
         execution.finish()
-        error.end = dict(execution.end, problem=_problem(error))
+        told = execution.end["problem"] or {}
+        error.end = dict(execution.end, problem=told if told.get("reason") == "output_too_large" else _problem(error))
         raise
     except BaseException:
         execution.finish()
@@ -278,7 +286,7 @@ def _serve_run(spec, run, channel, wakeup, observers):
 
     Observers count from when the server listens to when the client has ended.
     """
-    with tempfile.TemporaryDirectory(prefix="pairbench-") as directory:
+    with RunFolder() as directory:
         try:
             execution = _start_server(spec, run, directory, wakeup)
         except RunProblem as error:
@@ -315,7 +323,7 @@ def _drive_run(spec, run, channel, wakeup):
     ready = channel.expect("ready", run["run_id"], _message_deadline(run))
     if ready.get("problem"):
         return empty_end(spec, run, {"reason": "server_not_ready", "detail": ready["problem"]["detail"]})
-    with tempfile.TemporaryDirectory(prefix="pairbench-") as directory:
+    with RunFolder() as directory:
         try:
             execution = Execution(spec, run, directory)
         except RunProblem as error:
@@ -463,10 +471,10 @@ def run_session(spec, wakeup):
     ``spec``: ``role`` (server or client), ``host``, ``address``, ``peer_address``, ``control_port``, ``token``,
     ``rendezvous_seconds``, ``tool_version``, ``tracer`` (the self-test's result), ``trace_mode``, ``owner``, and
     ``runs``: a list of ``run_id``, ``argv``, ``protocol``, ``port``, ``stop`` (``exits`` or ``interrupt``),
-    ``traced``, ``limit_seconds``, ``ready_seconds``, and where they are asked for ``mtu`` and ``cpus``. Where they are
-    given, ``observers`` (server end) maps each side whose hypervisor is to count to an empty text, or to why nobody
-    does, ``sweep`` and ``lease_seconds`` claim the host, ``boot_id`` must be that of the host, ``spool`` is where
-    outputs are kept and ``forget`` what of it may go.
+    ``traced``, ``limit_seconds``, ``ready_seconds``, and where they are asked for ``mtu``, ``cpus``, ``user``,
+    ``congestion`` and ``capabilities``. Where they are given, ``observers`` (server end) maps each side whose hypervisor
+    is to count to an empty text, or to why nobody does, ``sweep`` and ``lease_seconds`` claim the host, ``boot_id`` must
+    be that of the host, ``spool`` is where outputs are kept and ``forget`` what of it may go.
 
     Returns an Outcome. Every run has an END, with a problem where it did not take place.
     """

@@ -17,8 +17,10 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
+
+from ansible_collections.pairbench.lab.plugins.module_utils._children import kept_text, limit_files
+from ansible_collections.pairbench.lab.plugins.module_utils._private_files import RunFolder
 
 PROBES = {
     # The faster of the two comes first; it does not exist in every bpftrace, so each host tests it.
@@ -103,7 +105,7 @@ def _run(argv, directory):
         process = subprocess.Popen(
             ["timeout", "-s", "INT", "-k", "5", str(SELF_TEST_LIMIT_SECONDS), *argv],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr, env=environment(),
-            start_new_session=True,
+            start_new_session=True, preexec_fn=limit_files,
         )
     try:
         process.wait()
@@ -113,8 +115,7 @@ def _run(argv, directory):
         except ProcessLookupError:
             pass
         process.wait()
-    with open(path, "rb") as handle:
-        return handle.read().decode("utf-8", "replace")
+    return kept_text(path)
 
 
 def _dd_seconds(stderr):
@@ -133,11 +134,7 @@ def _traced_dd(bpftrace, dd, probe, count, directory):
     before = time.monotonic()
     stderr = _run(argv, directory)
     wall = time.monotonic() - before
-    output = ""
-    if os.path.exists(output_path):
-        with open(output_path) as handle:
-            output = handle.read()
-    return output, stderr, wall
+    return kept_text(output_path), stderr, wall
 
 
 def _exactness_problem(bpftrace, dd, probe, directory):
@@ -218,21 +215,24 @@ def self_test():
     if tracefs:
         result["reason"] = tracefs
         return result
-    directory = tempfile.mkdtemp(prefix="pairbench-selftest-")
     try:
-        for probe in PROBES:
-            problem = _exactness_problem(result["path"], dd, probe, directory)
-            if problem is None:
-                result.update(available=True, probe=probe)
-                break
-            result["rejected"][probe] = problem
-        if result["available"]:
-            result["attach_seconds"] = _traced_dd(result["path"], dd, result["probe"], 1, directory)[2]
-            result["cost_ns_per_call"] = _cost_ns(result["path"], dd, result["probe"], directory)
-        else:
-            result["reason"] = "; ".join(result["rejected"].values())
+        with RunFolder() as directory:
+            result.update(_tested(result["path"], dd, directory))
     except (OSError, subprocess.SubprocessError) as error:
         result.update(available=False, reason="the tracer's self-test failed: %s" % error)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
     return result
+
+
+def _tested(bpftrace, dd, directory):
+    """What the self-test finds out with a tracer that is there."""
+    rejected = {}
+    for probe in PROBES:
+        problem = _exactness_problem(bpftrace, dd, probe, directory)
+        if problem is None:
+            return {
+                "available": True, "probe": probe, "rejected": rejected,
+                "attach_seconds": _traced_dd(bpftrace, dd, probe, 1, directory)[2],
+                "cost_ns_per_call": _cost_ns(bpftrace, dd, probe, directory),
+            }
+        rejected[probe] = problem
+    return {"rejected": rejected, "reason": "; ".join(rejected.values())}

@@ -11,10 +11,18 @@ import subprocess
 import tempfile
 
 from ansible_collections.pairbench.lab.plugins.module_utils import _vm_libvirt, _vm_process
+from ansible_collections.pairbench.lab.plugins.module_utils._private_files import (
+    NotOurs,
+    own_folder,
+    read_own,
+    write_own,
+)
+from ansible_collections.pairbench.lab.plugins.module_utils._programs import run_program
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_process import GuestError
 
 ISO_COMMANDS = (["genisoimage"], ["mkisofs"], ["xorriso", "-as", "mkisofs"])
 TOOL_SECONDS = 120
+MOST_SETTINGS_BYTES = 1 << 20
 
 
 def file_names(folder):
@@ -50,8 +58,7 @@ class Guest:
             self.absent()
             try:
                 self._make()
-                with open(self.files["settings"], "w", encoding="utf-8") as handle:
-                    handle.write(settings)
+                write_own(self.files["settings"], settings.encode())
             except BaseException:
                 self.absent()
                 raise
@@ -79,13 +86,15 @@ class Guest:
 
     def _recorded(self):
         try:
-            with open(self.files["settings"], encoding="utf-8") as handle:
-                return handle.read()
+            return read_own(self.files["settings"], MOST_SETTINGS_BYTES).decode("utf-8", "replace")
         except OSError:
             return ""
 
     def _make(self):
-        os.makedirs(self._folder, mode=0o755)
+        try:
+            own_folder(self._folder, 0o755)
+        except NotOurs as error:
+            raise GuestError(str(error)) from None
         self._make_disk()
         make_seed(self.files["seed"], self._params["seed"])
         if self._libvirt:
@@ -124,10 +133,7 @@ def iso_command():
 def run_tool(argv):
     """Run a program that prints nothing of use; raises GuestError with what it said when it fails."""
     try:
-        done = subprocess.run(
-            argv, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            universal_newlines=True, timeout=TOOL_SECONDS,
-        )  # fmt: skip
+        done = run_program(argv, TOOL_SECONDS, merged=True)
     except FileNotFoundError:
         raise GuestError("%s is not installed on the hypervisor" % argv[0]) from None
     except subprocess.TimeoutExpired:

@@ -12,6 +12,7 @@ import struct
 import subprocess
 
 from ansible_collections.pairbench.lab.plugins.module_utils import _vm_libvirt
+from ansible_collections.pairbench.lab.plugins.module_utils._programs import run_program
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_probe import DEVICE as KVM_DEVICE
 
 QEMU_NAMES = ("qemu-system-x86_64", "/usr/libexec/qemu-kvm", "kvm")
@@ -69,10 +70,7 @@ def vhost_usable():
 def _output(*argv):
     """What a program prints; empty where there is none."""
     try:
-        done = subprocess.run(
-            argv, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            universal_newlines=True, timeout=60,
-        )  # fmt: skip
+        done = run_program(argv, 60, most_bytes=16 << 20)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""

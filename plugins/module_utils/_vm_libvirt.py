@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 
+from ansible_collections.pairbench.lab.plugins.module_utils._programs import Done, run_program
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_process import GuestError
 
 CONNECTION = "qemu:///system"
@@ -15,15 +16,12 @@ LIMIT_SECONDS = 180
 def virsh(*words, **options):
     """Run virsh; the result has returncode and stdout. ``stdin`` is text for it to read."""
     try:
-        return subprocess.run(
-            ["virsh", "--connect", CONNECTION, "--quiet", *words],
-            check=False, input=options.get("stdin", ""), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            universal_newlines=True, timeout=LIMIT_SECONDS,
-        )  # fmt: skip
+        argv = ["virsh", "--connect", CONNECTION, "--quiet", *words]
+        return run_program(argv, LIMIT_SECONDS, merged=True, stdin=options.get("stdin", ""))
     except FileNotFoundError:
-        return subprocess.CompletedProcess(words, 127, "there is no virsh on this hypervisor", "")
+        return Done(127, "there is no virsh on this hypervisor")
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(words, 124, "libvirtd did not answer within %d s" % LIMIT_SECONDS, "")
+        return Done(124, "libvirtd did not answer within %d s" % LIMIT_SECONDS)
 
 
 def must(*words, **options):

@@ -8,6 +8,9 @@ import shutil
 import subprocess
 import tempfile
 
+from ansible_collections.pairbench.lab.plugins.module_utils._children import kept_text, limit_files
+from ansible_collections.pairbench.lab.plugins.module_utils._programs import run_program
+
 # Without it there is no KVM; with it there may be.
 DEVICE = "/dev/kvm"
 # What a kernel without a root disk says last. That it got this far proves that the guest's CPU works.
@@ -46,25 +49,16 @@ def probe(qemu, kernel):
     try:
         serial_log = os.path.join(folder, "serial.log")
         returncode, errors = _run(probe_command(qemu, kernel, serial_log))
-        return verdict(returncode, _text(serial_log), errors)
+        return verdict(returncode, kept_text(serial_log), errors)
     finally:
         shutil.rmtree(folder)
 
 
 def _run(argv):
     try:
-        done = subprocess.run(
-            argv, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            timeout=LIMIT_SECONDS,
-        )  # fmt: skip
+        done = run_program(argv, LIMIT_SECONDS, preexec_fn=limit_files)
     except subprocess.TimeoutExpired:
         return None, ""
-    return done.returncode, done.stderr.decode("utf-8", "replace")
+    return done.returncode, done.stderr
 
 
-def _text(path):
-    try:
-        with open(path, encoding="utf-8", errors="replace") as handle:
-            return handle.read()
-    except OSError:
-        return ""

@@ -11,6 +11,8 @@ import struct
 import subprocess
 import time
 
+from ansible_collections.pairbench.lab.plugins.module_utils._private_files import read_small
+from ansible_collections.pairbench.lab.plugins.module_utils._programs import run_program
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_qemu import command_line, is_guest
 
 NETNS_DIRECTORY = "/run/netns"
@@ -88,10 +90,10 @@ def _open_tap(name, flags):
 
 
 def _join(name, bridge):
-    done = subprocess.run(
-        ["ip", "link", "set", name, "master", bridge, "up"],
-        check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
-    )  # fmt: skip
+    try:
+        done = run_program(["ip", "link", "set", name, "master", bridge, "up"], START_SECONDS, merged=True)
+    except subprocess.TimeoutExpired:
+        raise GuestError("ip did not end within %d s" % START_SECONDS) from None
     if done.returncode != 0:
         raise GuestError("the tap %s cannot join the bridge %s: %s" % (name, bridge, done.stdout.strip()))
 
@@ -106,10 +108,9 @@ def start(qemu, guest, files):
     """Start the emulator of a guest and leave it running; raises GuestError with what it said."""
     descriptors = open_taps(guest["tap"], guest["queues"], guest["netns"], guest["bridge"])
     try:
-        done = subprocess.run(
-            command_line(qemu, guest, files, descriptors),
-            check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            universal_newlines=True, pass_fds=descriptors, preexec_fn=pinned(guest["cpus"]), timeout=START_SECONDS,
+        done = run_program(
+            command_line(qemu, guest, files, descriptors), START_SECONDS, merged=True,
+            pass_fds=descriptors, preexec_fn=pinned(guest["cpus"]),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise GuestError("the emulator of %s did not start within %d s" % (guest["domain"], START_SECONDS)) from None
@@ -143,8 +144,7 @@ def pin_vhost(pid, cpus):
 def running_pid(pid_file, uuid):
     """The process that a pid file names, if it runs and is the emulator of this guest; otherwise 0."""
     try:
-        with open(pid_file, encoding="ascii") as lines:
-            pid = int(lines.read())
+        pid = int(read_small(pid_file, 64))
         with open("/proc/%d/cmdline" % pid, "rb") as words:
             return pid if is_guest(words.read(), uuid) else 0
     except (OSError, ValueError):

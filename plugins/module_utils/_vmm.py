@@ -12,6 +12,7 @@ import os
 import re
 
 from ansible_collections.pairbench.lab.plugins.module_utils._children import all_pids, process_comm, process_stat
+from ansible_collections.pairbench.lab.plugins.module_utils._private_files import read_small
 
 LIBVIRT_PID_FILES = ("/run/libvirt/qemu/%s.pid", "/var/run/libvirt/qemu/%s.pid", "/run/libvirt/ch/%s.pid")
 SELECTORS = ("libvirt", "pid_file", "match")
@@ -59,8 +60,7 @@ def still_there(found):
 
 def _by_pid_file(path):
     try:
-        with open(path) as handle:
-            text = handle.read().strip()
+        text = read_small(path, 64).decode("ascii", "replace").strip()
     except OSError as error:
         raise VmmNotFound("the pid file %s cannot be read: %s" % (path, error.strerror)) from error
     if not text.isdigit():

@@ -11,6 +11,7 @@ description:
   - A claimed host belongs to one sweep until it is given back, or until the claim has not been renewed for its lease.
     Each session renews it. A claim of the same sweep is taken over.
   - Waits for a session of the same sweep that a former controller left running.
+  - Removes the locks, expired claims and run folders that killed processes left, and those of former versions.
   - Returns what the host keeps of runs whose results have not become records yet.
 options:
   state:
@@ -83,7 +84,13 @@ forgotten:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._host_lock import Claim, HostBusy, await_idle
+from ansible_collections.pairbench.lab.plugins.module_utils._host_lock import (
+    Claim,
+    HostBusy,
+    await_idle,
+    tidy,
+)
+from ansible_collections.pairbench.lab.plugins.module_utils._private_files import remove_stale_run_folders
 from ansible_collections.pairbench.lab.plugins.module_utils._spool import Spool
 
 
@@ -112,17 +119,19 @@ def main():
         if params["state"] == "present":
             claim.take(params["lease_seconds"], time.monotonic() + params["wait_seconds"])
             await_idle(time.monotonic() + max(params["wait_seconds"], params["orphan_seconds"]))
+            tidy()
+            remove_stale_run_folders()
             spool.prune()
         else:
             claim.release()
+        forgotten, spooled = spool.forget(params["forget"]), spool.entries()
     except HostBusy as error:
         module.fail_json(
             msg="%s: %s. Let it end, or wait for it with -e pairbench_wait_seconds=SECONDS" % (params["host"], error)
         )
     except OSError as error:
         module.fail_json(msg="%s: the host cannot be claimed: %s" % (params["host"], error))
-    forgotten = spool.forget(params["forget"])
-    module.exit_json(changed=False, spooled=spool.entries(), forgotten=forgotten)
+    module.exit_json(changed=False, spooled=spooled, forgotten=forgotten)
 
 
 if __name__ == "__main__":

@@ -110,6 +110,20 @@ options:
         description: CPUs on which the benchmark of this end runs, like V(0-3,6); empty for all.
         type: str
         default: ''
+      user:
+        description: User of the benchmark's process, where the host allows it; empty for that of this module.
+        type: str
+        default: ''
+      congestion:
+        description: Algorithm of TCP that the benchmark asks for, which the kernel may keep for the privileged.
+        type: str
+        default: ''
+      capabilities:
+        description: What the benchmark keeps of root's privileges when it is another user's.
+        type: list
+        elements: str
+        choices: [net_admin, net_raw]
+        default: []
   observers:
     description:
       - Sides whose guest is observed on its hypervisor, for the server end.
@@ -179,6 +193,9 @@ RUN_OPTIONS = {
     "ready_seconds": {"type": "float", "default": 30},
     "mtu": {"type": "int", "default": 0},
     "cpus": {"type": "str", "default": ""},
+    "user": {"type": "str", "default": ""},
+    "congestion": {"type": "str", "default": ""},
+    "capabilities": {"type": "list", "elements": "str", "choices": ["net_admin", "net_raw"], "default": []},
 }
 
 

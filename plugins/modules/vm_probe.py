@@ -42,16 +42,21 @@ import json
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.pairbench.lab.plugins.module_utils._private_files import read_own, write_own
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_probe import DEVICE, probe
+
+MOST_ANSWER_BYTES = 1 << 16
 
 
 def recorded(path):
     """The answer that was kept, or None."""
     try:
-        with open(path, encoding="utf-8") as handle:
-            return json.load(handle)
-    except (OSError, ValueError):
+        found = json.loads(read_own(path, MOST_ANSWER_BYTES).decode("utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None
+    if not isinstance(found, dict) or found.get("accel") not in ("kvm", "tcg") or not isinstance(found.get("reason"), str):
+        return None
+    return {"accel": found["accel"], "reason": found["reason"]}
 
 
 def main():
@@ -79,8 +84,10 @@ def find_out(module):
     accel, reason = probe(module.params["qemu"], module.params["kernel"])
     answer = {"accel": accel, "reason": reason}
     if not module.check_mode:
-        with open(module.params["record"], "w", encoding="utf-8") as handle:
-            json.dump(answer, handle)
+        try:
+            write_own(module.params["record"], json.dumps(answer).encode())
+        except OSError as error:
+            module.fail_json(msg="the answer cannot be kept: %s" % error)
     return answer
 
 

@@ -93,9 +93,9 @@ def session_of(step: Step, host: str) -> Session | None:
 
 
 def end_of(
-    plan: Plan, session: Session, host: str, ports: Mapping[str, int], ready_seconds: float
+    plan: Plan, session: Session, host: str, ports: Mapping[str, int], ready_seconds: float, user: str = ""
 ) -> dict[str, Any]:
-    """What one host has to do in a session: arguments of the session module."""
+    """What one host has to do in a session: arguments of the session module. ``user`` is that of the benchmark."""
     role = "server" if host == session.server else "client"
     peer = session.client if role == "server" else session.server
     benchmark = session.runs[0].benchmark
@@ -104,7 +104,7 @@ def end_of(
         "address": plan.hosts[host],
         "peer_address": plan.hosts[peer],
         "runs": [
-            _run(plan, run, role, ports[benchmark], ready_seconds) | host_settings(plan, run, host)
+            _run(plan, run, role, ports[benchmark], ready_seconds) | host_settings(plan, run, host) | _privileges(run, user)
             for run in session.runs
         ],
     }
@@ -124,6 +124,13 @@ def _run(plan: Plan, run: Run, role: str, port: int, ready_seconds: float) -> di
         "limit_seconds": benchmark.limit_seconds(run.parameters) + (ready_seconds if role == "server" else 0.0),
         "ready_seconds": ready_seconds,
     }
+
+
+def _privileges(run: Run, user: str) -> dict[str, Any]:
+    """Whose process the benchmark is, and what of its command the kernel may keep for the privileged."""
+    if not user:
+        return {}
+    return {"user": user, **BENCHMARKS[run.benchmark].privileges(run.parameters)}
 
 
 def silence_seconds(session: Session, ready_seconds: float) -> float:

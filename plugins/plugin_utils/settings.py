@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from .host_settings import host_cpus, identity_of_cpus
 from .model import CaseSpec
 from .plan import Bottlenecks, PlanError
 from .vmm import Guest, identity_of_guests
+
+USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}|[0-9]{1,10}")
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,9 @@ def _bench_problems(bench: Mapping[str, Any]) -> list[str]:
     sweep = bench["pairbench_sweep"]
     if not sweep or sweep.startswith(".") or any(not (char.isalnum() or char in "._-") for char in sweep):
         problems.append(f"pairbench_sweep is {sweep!r}; it must be letters, digits, '.', '_' or '-'")
+    user = bench["pairbench_user"]
+    if not USER.fullmatch(user):
+        problems.append(f"pairbench_user is {user!r}; it must be the name or the number of a user on the hosts")
     if not bench["pairbench_benchmarks"]:
         problems.append("pairbench_benchmarks is empty; name at least one of " + ", ".join(BENCHMARKS))
     for name, what in (("pairs", "two hosts: the first and the second"), ("groups", "two groups: servers and clients")):

@@ -65,7 +65,7 @@ def test_the_mtu_is_that_of_the_run_and_the_old_one_afterwards(pair: Pair) -> No
     for result in results.values():
         end = result["ends"]["run0"]
         assert end["problem"] is None and end["returncode"] == 0
-        assert end["settings"] == {"cpus": None, "interface": "d0", "mtu_bytes": 1300}
+        assert end["settings"] == {"cpus": None, "interface": "d0", "mtu_bytes": 1300, "user": None}
     # The largest segment follows from the MTU: 40 bytes of headers, 12 of time stamps that iperf3 does not subtract.
     start = json.loads(results["client"]["ends"]["run0"]["stdout"])["start"]
     assert start["tcp_mss_default"] <= 1300 - 40

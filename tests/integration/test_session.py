@@ -289,7 +289,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own with little room."""
     folder = tmp_path / "small"
     folder.mkdir()
-    run("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder))
+    run("mount", "-t", "tmpfs", "-o", "size=24m,mode=0755", "tmpfs", str(folder))
     yield folder
     run("umount", str(folder))
 

@@ -95,6 +95,13 @@ class Benchmark(ABC):
         """The names of ``fields``."""
         return tuple(field.name for field in self.fields)
 
+    def privileges(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """What the commands need that a kernel may keep for the privileged: arguments of a run of the session module.
+
+        ``capabilities`` are names, ``congestion`` is an algorithm of TCP.
+        """
+        return {}
+
     def one_way(self, parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """The runs that one set of parameters stands for; more than one where a case means both directions."""
         return [parameters]

@@ -6,7 +6,7 @@ Options are those of every version since 3.5; what is later is only used where t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .common import (
@@ -86,6 +86,17 @@ class Iperf3(Benchmark):
         parts += [mark for mark, name in (("R", "reverse"), ("Z", "zerocopy")) if parameters[name]]
         return "_".join(parts + host_marks(parameters))
 
+    def privileges(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The client tells the server its algorithm: both ends need the same. Old kernels bind to devices for root only."""
+        asked = [str(item) for item in parameters["extra_args"]]
+        needed: dict[str, Any] = {}
+        congestion = str(parameters["congestion"] or "") or _value_of(("-C", "--congestion"), asked)
+        if congestion:
+            needed["congestion"] = congestion
+        if any(item.partition("=")[0] == "--bind-dev" or "%" in item for item in asked):
+            needed["capabilities"] = ["net_raw"]
+        return needed
+
     def measured_seconds(self, parameters: Mapping[str, Any]) -> float:
         return float(parameters["seconds"]) + float(parameters["omit_seconds"])
 
@@ -143,6 +154,19 @@ def _rate_problems(parameters: Mapping[str, Any]) -> list[str]:
             f"iperf3_length is {length}; a datagram is from {SMALLEST_DATAGRAM_BYTES} to {LARGEST_DATAGRAM_BYTES} bytes"
         )
     return found
+
+
+def _value_of(options: Sequence[str], arguments: Sequence[str]) -> str:
+    """The value of an option among arguments (``-C bbr``, ``-Cbbr``, ``--congestion=bbr``), empty where it is not there."""
+    for index, item in enumerate(arguments):
+        name, equals, value = item.partition("=")
+        if item in options:
+            return "".join(arguments[index + 1 : index + 2])
+        if name in options and equals:
+            return value
+        if item.startswith(options[0]) and not item.startswith("--"):
+            return item[len(options[0]) :]
+    return ""
 
 
 def _release(version_line: str) -> str:
