@@ -165,7 +165,7 @@ def observe(watch, wakeup):
     try:
         _answer(watch, channel, wakeup)
     except _rendezvous.PeerLost as error:
-        if type(error) is not _rendezvous.PeerLost:
+        if error.reason != "peer_lost":
             return str(error)
         # How every session ends for an observer; whether it was too early is for the two ends to say.
     except Interrupted as error:

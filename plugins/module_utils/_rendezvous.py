@@ -85,6 +85,10 @@ class PeerLost(Exception):
     reason = "peer_lost"
 
 
+class PeerSilent(PeerLost):
+    """The other end did not say what was due in time. It may still say it."""
+
+
 class ControlChanged(PeerLost):
     """Between the two ends somebody changed, repeated or left out what they said."""
 
@@ -264,7 +268,7 @@ class _Stream:
             left = deadline - time.monotonic()
             if left <= 0 and looked:
                 what = "stopped in the middle of a message" if self._heard else "said nothing in the time it was given"
-                raise PeerLost("the other end " + what)
+                raise PeerSilent("the other end " + what)
             looked = True
             if self._wakeup.wait([self._socket], left):
                 self._hear(size - len(self._heard))
@@ -362,6 +366,8 @@ class Channel:
             raise type(self._broken)(str(self._broken))
         try:
             yield
+        except PeerSilent:
+            raise
         except PeerLost as error:
             self._broken = error
             raise
@@ -531,6 +537,11 @@ class Door:
     def waiting(self):
         """How many stand at the door and have proved nothing."""
         return len(self._callers)
+
+    @property
+    def turned_away(self):
+        """How many came and could not prove that they know the token."""
+        return sum(self._turned_away.values())
 
     def admit(self, roles, deadline):
         """Wait for somebody in one of the roles: (role, channel). Raises PeerLost at the deadline (``time.monotonic``)."""
