@@ -622,14 +622,15 @@ class Door:
 
 def connect(address, port, source_address, token, wakeup, deadline, role="client"):
     """Reach the server end, trying again until the deadline. Raises PeerLost when it never answers."""
-    last = "no answer"
+    last = None
     while time.monotonic() < deadline:
         try:
             return _dial(address, port, source_address, token, wakeup, deadline, role)
         except (OSError, PeerLost) as error:
-            last = str(error)
+            if last is None or time.monotonic() < deadline:  # an attempt that the deadline cut short says nothing
+                last = error
             wakeup.wait([], RETRY_SECONDS)
-    raise PeerLost("the server end at %s port %d was not reached: %s" % (address, port, last))
+    raise PeerLost("the server end at %s port %d was not reached: %s" % (address, port, last or "no answer"))
 
 
 def _dial(address, port, source_address, token, wakeup, deadline, role):

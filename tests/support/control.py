@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import os
 import select
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.pairbench.lab.plugins.module_utils import _rendezvous
@@ -28,6 +31,28 @@ class Patience:
             poll.register(item, select.POLLIN)
         ready = {number for number, _event in poll.poll(max(0.0, timeout_seconds) * 1000)}
         return [item for item in items if item.fileno() in ready]
+
+
+def inside(namespace: str, make: Callable[[], socket.socket]) -> socket.socket:
+    """A socket made in a network namespace, where it stays."""
+    made: list[Any] = []
+
+    def enter() -> None:  # in a thread of its own: nobody else is to enter
+        try:
+            with Path(f"/run/netns/{namespace}").open(encoding="ascii") as handle:
+                if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), 0x40000000) != 0:
+                    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+            made.append(make())
+        except OSError as error:
+            made.append(error)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    if isinstance(made[0], OSError):
+        raise made[0]
+    found: socket.socket = made[0]
+    return found
 
 
 def soon(seconds: float = SECONDS) -> float:

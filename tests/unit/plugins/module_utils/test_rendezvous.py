@@ -514,7 +514,8 @@ def test_a_length_beyond_the_largest_is_refused() -> None:
     st.binary(max_size=300),
     st.lists(st.sampled_from([
         b'kind "over"\n', b'kind "done"\n', b'kind "ready"\n', b'run_id "r"\n', b"run_id 1\n", b"measured true\n", b"\n",
-        b"kind", b"problem null\n", b'problem.reason "x"\n', b'problem.detail "y"\n', b"problem.detail -1.5e+30\n", b'x "\\u0000"\n',
+        b"kind", b"problem null\n", b'problem.reason "x"\n', b'problem.detail "y"\n', b"problem.detail -1.5e+30\n",
+        b'x "\\u0000"\n',
     ]), max_size=8).map(b"".join),
 ))
 @settings(max_examples=500)
