@@ -173,8 +173,10 @@ def observe(watch, wakeup):
         return "no way to the control connection of %s: %s" % (watch["guest"], error)
     try:
         _answer(watch, channel, wakeup)
-    except _rendezvous.PeerLost:
-        pass  # how every session ends for an observer; whether it was too early is for the two ends to say
+    except _rendezvous.PeerLost as error:
+        if error.reason != "peer_lost":
+            return str(error)
+        # How every session ends for an observer; whether it was too early is for the two ends to say.
     except Interrupted as error:
         return "stopped: %s" % error
     finally:
@@ -186,8 +188,8 @@ def _answer(watch, channel, wakeup):
     """Do what the server end says until it says no more. Raises PeerLost then."""
     while True:
         message = channel.receive(time.monotonic() + watch["limit_seconds"])
-        if message.get("kind") != "arm":
-            raise _rendezvous.PeerLost("the server end said %r where arm was due" % message.get("kind"))
+        if message["kind"] != "arm":
+            raise _rendezvous.PeerUnfit("the server end said %s where arm was due" % message["kind"])
         with RunFolder() as directory:
             _observe_run(watch, message["run_id"], channel, wakeup, directory)
 
@@ -206,11 +208,20 @@ def _observe_run(watch, run_id, channel, wakeup, directory):
         channel.expect("disarm", run_id, time.monotonic() + watch["limit_seconds"])
         window.shut()
         channel.send(kind="disarmed", run_id=run_id)
-        channel.send(kind="observed", run_id=run_id, observation=window.result())
+        _tell(channel, run_id, window.result())
     finally:
         if window is not None:
             window.stop()
         wakeup.controller_needed = True
+
+
+def _tell(channel, run_id, observation):
+    """Hand over what was counted; the tracer's output only as a whole, because half of it would be other counts."""
+    try:
+        channel.send(kind="observed", run_id=run_id, observation=observation)
+    except _rendezvous.TooLarge as error:
+        observation.update(output="", stderr="", problem=_problem("what the tracer printed is too large: %s" % error))
+        channel.send(kind="observed", run_id=run_id, observation=observation)
 
 
 class Observers:
@@ -239,9 +250,10 @@ class Observers:
         results = {side: {"problem": _problem(why)} for side, why in self._absent.items()}
         for side in list(self._channels):
             self._say(side, results, kind="arm", run_id=run_id)
+        deadline = time.monotonic() + ARM_SECONDS + END_SECONDS
         for side in list(self._channels):
-            answer = self._hear(side, results, "armed", run_id, ARM_SECONDS + END_SECONDS)
-            if answer and answer.get("problem"):
+            answer = self._hear(side, results, "armed", run_id, deadline)
+            if answer and answer["problem"]:
                 results[side] = {"problem": answer["problem"]}
         return results
 
@@ -250,16 +262,18 @@ class Observers:
         armed = [side for side in self._channels if side not in results]
         for side in armed:
             self._say(side, results, kind="disarm", run_id=run_id)
+        deadline = time.monotonic() + END_SECONDS
         for side in armed:
             if side in self._channels:
-                self._hear(side, results, "disarmed", run_id, END_SECONDS)
+                self._hear(side, results, "disarmed", run_id, deadline)
 
     def observations(self, run_id, results):
         """What was counted, by side: observations, or why there is none."""
+        deadline = time.monotonic() + 2 * END_SECONDS
         for side in [side for side in self._channels if side not in results]:
-            answer = self._hear(side, results, "observed", run_id, 2 * END_SECONDS)
+            answer = self._hear(side, results, "observed", run_id, deadline)
             if answer:
-                results[side] = answer["observation"]
+                results[side] = dict(answer["observation"], run_id=run_id)
         return results
 
     def _say(self, side, results, **message):
@@ -268,9 +282,9 @@ class Observers:
         except _rendezvous.PeerLost as error:
             self._lose(side, results, error)
 
-    def _hear(self, side, results, kind, run_id, seconds):
+    def _hear(self, side, results, kind, run_id, deadline):
         try:
-            return self._channels[side].expect(kind, run_id, time.monotonic() + seconds)
+            return self._channels[side].expect(kind, run_id, deadline)
         except _rendezvous.PeerLost as error:
             self._lose(side, results, error)
             return None

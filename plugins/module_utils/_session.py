@@ -335,7 +335,7 @@ def _drive_run(spec, run, channel, wakeup):
             execution.start("client")
             deadline = time.monotonic() + run["limit_seconds"] + KILL_AFTER_SECONDS + MESSAGE_SLACK_SECONDS
             if not execution.child.wait(wakeup, deadline, [channel]):
-                raise _rendezvous.PeerLost("the server end went away while the client was running")
+                channel.fail_reading("while the client was running")
             execution.mark_measured()
         finally:
             execution.finish()
@@ -353,7 +353,9 @@ def _open_channel(spec, wakeup, observers):
             spec["peer_address"], spec["control_port"], spec["address"], spec["token"], wakeup, deadline
         )
     try:
-        listener = _rendezvous.listen(spec["address"], spec["control_port"])
+        door = _rendezvous.Door(
+            spec["address"], spec["control_port"], spec["token"], wakeup, expected=spec["peer_address"]
+        )
     except OSError as error:
         raise RunProblem(
             "control_port",
@@ -361,19 +363,19 @@ def _open_channel(spec, wakeup, observers):
         ) from error
     _rendezvous.make_known(spec["address"], spec["peer_address"], spec["control_port"])
     try:
-        return _meet(listener, spec["token"], wakeup, deadline, observers)
+        return _meet(door, deadline, observers)
     finally:
-        listener.close()
+        door.close()
 
 
-def _meet(listener, token, wakeup, deadline, observers):
+def _meet(door, deadline, observers):
     """Wait for the client end, and for the observers as far as they come in time."""
     channel = None
     while channel is None or observers.awaited:
         roles = [] if channel else ["client"]
         roles += ["observer-" + side for side in sorted(observers.awaited)]
         try:
-            role, found = _rendezvous.accept(listener, token, wakeup, deadline, roles)
+            role, found = door.admit(roles, deadline)
         except _rendezvous.PeerLost:
             if channel is None:
                 raise
@@ -488,7 +490,7 @@ def run_session(spec, wakeup):
     except HostBusy as error:
         outcome.problem = {"reason": "host_busy", "detail": str(error)}
     except _rendezvous.PeerLost as error:
-        outcome.problem = {"reason": "peer_lost", "detail": str(error)}
+        outcome.problem = {"reason": error.reason, "detail": str(error)}
     except RunProblem as error:
         outcome.problem = _problem(error)
     except Interrupted as error:

@@ -36,6 +36,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "server_not_ready": "The server end said that it could not start the run.",
         "server_died": "The server ended before it listened.",
         "peer_lost": "The other end went away, or did not answer within its limit.",
+        "control_changed": "Somebody on the network changed, repeated or left out what the two ends said to each other.",
         "control_port": "The two ends could not open the connection on which they meet.",
         "host_busy": "Another sweep is measuring on the host.",
         "host_rebooted": "The host was restarted after it had been looked at.",
