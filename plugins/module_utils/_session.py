@@ -47,7 +47,7 @@ LOOK_BEFORE_SECONDS = 1.0  # the guard continues what is stopped, so whoever wan
 PATIENCE_SECONDS = 15.0
 OBSERVER_SECONDS = 20.0
 SPACE_BYTES = 16 << 20  # an hour of iperf3's reports on 128 streams, or a trace, fits several times
-FULL_BYTES = 64 << 10
+FULL_BYTES = 4 << 20  # iperf3 gives back 128 KiB a stream as it ends, so a full disk is not quite full any more
 COMPLAINT = re.compile(r"\b(error|invalid|unrecognized|unknown|cannot|can't|unable|denied|failed)\b", re.I)
 HARMLESS = "couldn't set RLIMIT_MEMLOCK"  # every old bpftrace says so on a new kernel
 
@@ -507,9 +507,9 @@ def _await_client(run, execution, channel, wakeup, deadlines):
             return
         if time.monotonic() < deadline:
             raise _rendezvous.PeerLost("the server end went away while the client was running")
-        execution.note_stopped()
+        if execution.note_stopped():
+            execution.resume()
     execution.overrun()
-    execution.resume()
 
 
 def _detail(problem):
