@@ -15,7 +15,10 @@ import signal
 from ansible_collections.pairbench.lab.plugins.module_utils._children import group_members, process_comm, process_stat
 
 STOPPED_STATES = (b"T", b"t")  # by a signal, by a debugger
-CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS, signal.SIGTRAP)
+OWN_FAULTS = (
+    signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSYS, signal.SIGTRAP,
+    signal.SIGPIPE, signal.SIGXCPU, signal.SIGXFSZ,
+)
 EXIT_GROUP = {"x86_64": 231, "aarch64": 94, "riscv64": 94, "loongarch64": 94}
 FROM_WHERE = "by somebody, or by the kernel where there was no memory left"
 
@@ -57,7 +60,7 @@ def why_ended(benchmark, returncode, trace_output, interrupted, last_words):
 
 
 def _killed(name, returncode, interrupted):
-    if returncode >= 0 or -returncode in CRASHES or (interrupted and returncode == -signal.SIGINT):
+    if returncode >= 0 or -returncode in OWN_FAULTS or (interrupted and returncode == -signal.SIGINT):
         return None
     return _problem("process_killed", "%s was killed by %s, %s" % (name, _signal_name(-returncode), FROM_WHERE))
 
@@ -66,7 +69,7 @@ def _tracer_ended(returncode, last_words):
     """A tracer that prints no counts has not ended in order. That of a full disk has, and only its counts are missing."""
     if returncode == 0:
         return None
-    if returncode < 0 and -returncode not in CRASHES:
+    if returncode < 0 and -returncode not in OWN_FAULTS:
         detail = "the tracer (or its guard) was killed by %s, %s" % (_signal_name(-returncode), FROM_WHERE)
         return _problem("tracer_killed", detail)
     how = "was ended by %s" % _signal_name(-returncode) if returncode < 0 else "ended with status %d" % returncode
@@ -92,7 +95,8 @@ def _calls(trace_output):
 def _called_exit(calls, benchmark):
     """Whether a thread of the benchmark ended the process; None where that cannot be told."""
     number = EXIT_GROUP.get(os.uname().machine)
-    own = [key.rsplit(",", 1)[1] for key in calls if key.split(",", 1)[1].startswith(benchmark + ",")]
+    named = [key.partition(",")[2] for key in calls]
+    own = [rest.rpartition(",")[2] for rest in named if rest.startswith(benchmark + ",")]
     if number is None or not own:
         return None
     return str(number) in own

@@ -218,8 +218,9 @@ class Execution:
             self._note(_told(error))
 
     def _finish_child(self):
+        ended = None
         try:
-            self._note(self.why_ended())
+            ended = self.why_ended()
             self.child.stop()
         except (OSError, MemoryError) as error:
             # Not even /proc can be read. The group can be killed without; the guard would do it too, a little later.
@@ -237,6 +238,7 @@ class Execution:
             self._note(_full_disk(self._directory))
         except (OSError, MemoryError) as error:
             self._note(_told(error))
+        self._note(ended)
 
     def _note(self, problem):
         """The first problem explains the others."""
@@ -335,7 +337,7 @@ def _told(error):
     if isinstance(error, HostBusy):
         return {"reason": "host_busy", "detail": str(error)}
     if isinstance(error, _rendezvous.PeerLost):
-        return {"reason": "peer_lost", "detail": str(error)}
+        return {"reason": getattr(error, "reason", "peer_lost"), "detail": str(error)}
     if isinstance(error, Interrupted):
         return {"reason": "interrupted", "detail": "the session was stopped: %s" % error}
     if isinstance(error, OSError):
@@ -351,8 +353,8 @@ class Deadlines:
         self.patience = spec.get("patience_seconds") or PATIENCE_SECONDS
         self._run = run
         # Only the server end knows whether somebody observes; both wait as if.
-        self._arming = ARM_SECONDS + END_SECONDS if run["traced"] else 0.0
-        self._observed = 3 * END_SECONDS if run["traced"] else 0.0
+        self._arming = ARM_SECONDS if run["traced"] else 0.0
+        self._observed = 2 * END_SECONDS if run["traced"] else 0.0
 
     def ready(self):
         """A server that listens, and observers that count."""

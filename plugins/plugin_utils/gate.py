@@ -109,7 +109,8 @@ CHECKS: Mapping[str, str] = MappingProxyType(
 CLOSING_WORDS = frozenset({"peer_lost", "interrupted"})
 """What an end says that did not hear the other end's closing word. A run that was whole on both ends stays so."""
 CUT_SHORT = CLOSING_WORDS | {
-    "process_stopped", "process_killed", "tracer_killed", "tracer_error", "disk_full", "host_error",
+    "process_stopped", "process_killed", "tracer_killed", "tracer_error", "disk_full", "host_error", "output_too_large",
+    "control_changed", "malformed_reply",
 }  # fmt: skip
 """Problems that come from outside the benchmark: such a run may be tried again, whatever was printed until then."""
 CONSEQUENCES = frozenset({"peer_lost", "server_not_ready"})
