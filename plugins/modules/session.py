@@ -46,6 +46,12 @@ options:
     description: How long one end waits for the other to come.
     type: float
     default: 60
+  patience_seconds:
+    description:
+      - How long is waited, on top of what a run may take, for what takes no time on a host that is not busy. That is a word
+        of the other end that is due, and the end of a server that was asked to end.
+    type: float
+    default: 15
   tool_version:
     description: Version line of the benchmark on this host, for the records.
     type: str
@@ -210,6 +216,7 @@ def main():
             "token": {"type": "str", "required": True, "no_log": True},
             "owner": {"type": "str", "default": "pairbench"},
             "rendezvous_seconds": {"type": "float", "default": 60},
+            "patience_seconds": {"type": "float", "default": 15},
             "tool_version": {"type": "str", "default": ""},
             "tracer": {"type": "dict", "default": {}},
             "trace_mode": {"type": "str", "choices": ["count", "time"], "default": "count"},

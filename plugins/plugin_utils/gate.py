@@ -52,6 +52,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "malformed_reply": "What a host returned is not what it was asked for.",
         "no_answer": "A host did not answer within the time that the plan allows.",
         "process_stopped": "A process of the run was stopped from outside (SIGSTOP) and did not come back in time.",
+        "process_killed": "A process of the run was killed from outside, or by the kernel for lack of memory.",
         "output_too_large": "A program printed more than is kept of one run.",
         "unrecognised": "The output is of none of the tools this project reads.",
         # Something was measured, and cannot be believed.
@@ -106,6 +107,16 @@ CHECKS: Mapping[str, str] = MappingProxyType(
 )
 """Remarks that do not change a run's status."""
 
+CLOSING_WORDS = frozenset({"peer_lost", "interrupted"})
+"""What an end says that did not hear the other end's closing word. A run that was whole on both ends stays so."""
+CUT_SHORT = CLOSING_WORDS | {
+    "process_stopped", "process_killed", "tracer_killed", "tracer_error", "disk_full", "host_error", "output_too_large",
+    "control_changed", "malformed_reply",
+}  # fmt: skip
+"""Problems that come from outside the benchmark: such a run may be tried again, whatever was printed until then."""
+CONSEQUENCES = frozenset({"peer_lost", "server_not_ready"})
+"""What one end says because of what happened to the other one."""
+
 SECONDS_TOLERANCE = 0.02
 SECONDS_TOLERANCE_MIN = 0.2
 SOCKPERF_CUT_SECONDS = 0.45
@@ -132,7 +143,19 @@ def _judge(record: RecordView) -> Judgement:
     trouble = _nothing_measured(record)
     if trouble is not None:
         return Judgement("failed", trouble.reason, trouble.detail)
-    trouble = _told_by_an_end(record) or _told_by_the_client(record, client)
+    told = _told_by_an_end(record)
+    if told is None or told.reason not in CUT_SHORT:
+        return _by_content(record, client, server, told)
+    judged = _by_content(record, client, server, None)
+    if told.reason in CLOSING_WORDS and judged.status == "valid":
+        return judged
+    return Judgement("failed", told.reason, told.detail)
+
+
+def _by_content(
+    record: RecordView, client: Finding | Trouble | None, server: Finding | Trouble | None, told: Trouble | None
+) -> Judgement:
+    trouble = told or _ended_by_its_limit(record) or _told_by_the_client(record, client)
     if trouble is not None:
         measured = isinstance(client, Finding) and client.status != "failed"
         return Judgement("invalid" if measured else "failed", trouble.reason, trouble.detail)
@@ -200,11 +223,14 @@ def _nothing_measured(record: RecordView) -> Trouble | None:
 
 
 def _told_by_an_end(record: RecordView) -> Trouble | None:
-    """A problem that an end saw itself. The server's comes first: the client's follows from it."""
-    for end in record.ends:
-        if end.problem is not None:
-            trouble = _known(end.problem, "tool_error")
-            return Trouble(trouble.reason, f"{end.side}: {trouble.detail}")
+    """A problem that an end saw itself: the one from which the other follows, else the server's."""
+    troubles = [(end, _known(end.problem, "tool_error")) for end in record.ends if end.problem is not None]
+    for end, trouble in sorted(troubles, key=lambda found: found[1].reason in CONSEQUENCES):
+        return Trouble(trouble.reason, f"{end.side}: {trouble.detail}")
+    return None
+
+
+def _ended_by_its_limit(record: RecordView) -> Trouble | None:
     for end in record.ends:
         if end.timed_out:
             return Trouble("timed_out", f"The {end.side} was ended by its time limit.")

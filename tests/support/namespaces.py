@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,8 +126,10 @@ class Pair:
             host.kill()
             subprocess.run(["ip", "netns", "del", host.name], check=False, capture_output=True)
 
-    def start_end(self, role: str, runs: list[dict[str, Any]], **changes: Any) -> subprocess.Popen[str]:
-        """Start one end of a session in its namespace."""
+    def start_end(
+        self, role: str, runs: list[dict[str, Any]], under: Sequence[str] = (), **changes: Any
+    ) -> subprocess.Popen[str]:
+        """Start one end of a session in its namespace, by the command ``under`` where it is given."""
         host = self.server if role == "server" else self.client
         peer = self.client if role == "server" else self.server
         spec = {
@@ -136,7 +139,7 @@ class Pair:
             "runs": runs,
         } | changes
         child = subprocess.Popen(
-            [*host.enter, sys.executable, str(END_SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [*host.enter, *under, sys.executable, str(END_SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
         )
         assert child.stdin is not None
