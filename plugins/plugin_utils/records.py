@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -13,11 +14,16 @@ from .files import write_json
 from .model import SCHEMA_VERSION, Plan, Run
 
 RECORDS, HOSTS = "records", "hosts"
+SIDES = ("server", "client")
+LONGEST_FILE_NAME = 200
+_RUN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 NO_END = {"reason": "no_end", "detail": "this end returned nothing"}
 
 
 def record_path(sweep_dir: Path, run_id: str, attempt: int) -> Path:
-    """Where an attempt of a run is kept."""
+    """Where an attempt of a run is kept. Raises ValueError for what is no run_id, so that no record leaves its folder."""
+    if not _RUN_ID.fullmatch(run_id):
+        raise ValueError(f"{run_id[:80]!r} is no run_id")
     suffix = "" if attempt == 1 else f".{attempt}"
     return sweep_dir / RECORDS / f"{run_id}{suffix}.json"
 
@@ -65,9 +71,25 @@ def read_records(sweep_dir: Path) -> tuple[list[dict[str, Any]], list[str]]:
 
 def write_host(sweep_dir: Path, host: str, facts: Mapping[str, Any]) -> Path:
     """Keep what a host said of itself; the latest wins."""
-    path = sweep_dir / HOSTS / (re.sub(r"[^A-Za-z0-9_.-]", "_", host) + ".json")
+    path = sweep_dir / HOSTS / f"{file_name(host)}.json"
     write_json(path, {"schema": SCHEMA_VERSION, "host": host} | dict(facts))
     return path
+
+
+def file_name(host: str) -> str:
+    """A name of a file for a host: two hosts never have the same one, it is never hidden and never a path.
+
+    A name of letters, digits, ``_``, ``.`` and ``-`` stays as it is; other characters are written as in a URL.
+    """
+    escaped = re.sub(r"^\.|[^A-Za-z0-9_.-]", lambda match: _escaped(match[0]), host)
+    if escaped and len(escaped) <= LONGEST_FILE_NAME:
+        return escaped
+    digest = hashlib.sha256(host.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{escaped[: LONGEST_FILE_NAME - 70]}%~{digest}"  # no character is written as %~
+
+
+def _escaped(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
 
 
 def read_hosts(sweep_dir: Path) -> dict[str, dict[str, Any]]:
@@ -94,14 +116,14 @@ class RecordAssembler:
     def add_end(self, run_id: str, side: str, end: Mapping[str, Any]) -> dict[str, Any] | None:
         """Take one end; the record when it is the second one, else None."""
         record = self._record(run_id)
-        record[side] = dict(end)
+        record[_side(side)] = dict(end)
         return self._complete(run_id)
 
     def add_error(self, run_id: str, side: str, error: Mapping[str, str]) -> dict[str, Any] | None:
         """Take note that one end cannot come; the record when the other one has, else None."""
         record = self._record(run_id)
         record["error"] = dict(error)
-        record["_lost"] = [*record.get("_lost", []), side]
+        record["_lost"] = [*record.get("_lost", []), _side(side)]
         return self._complete(run_id)
 
     def flush(self) -> list[dict[str, Any]]:
@@ -122,10 +144,17 @@ class RecordAssembler:
     def _complete(self, run_id: str) -> dict[str, Any] | None:
         record = self._open[run_id]
         lost = record.get("_lost", [])
-        if any(record[side] is None and side not in lost for side in ("server", "client")):
+        if any(record[side] is None and side not in lost for side in SIDES):
             return None
         record.pop("_lost", None)
         return self._open.pop(run_id)
+
+
+def _side(side: str) -> str:
+    """One of the two keys of a record that are sides, whoever asks. Raises ValueError for any other."""
+    if side not in SIDES:
+        raise ValueError(f"{side[:80]!r} is no side of a run")
+    return side
 
 
 def empty_record(plan: Plan, run: Run) -> dict[str, Any]:
