@@ -164,7 +164,7 @@ class CallbackModule(CallbackBase):
         if values.get("spool_problem"):
             self._display.warning(f"{host}: {printable(values['spool_problem'])}")
         if values["error"]:
-            self._fail_end(host, dict.fromkeys((run.run_id for run in session.runs), values["error"]))
+            self._fail_end(host, values["error"])
             return
         problem = values.get("problem") or {}
         if values.get("met"):
@@ -178,15 +178,13 @@ class CallbackModule(CallbackBase):
             self._write(self._assembler.add_end(run_id, side, end))
         for sentence in sorted(set(values["malformed"].values()))[:3]:
             self._display.warning(sentence)
-        errors = {run_id: {"reason": "malformed_reply", "detail": why} for run_id, why in values["malformed"].items()}
-        self._fail_end(host, errors)
+        for run_id, why in values["malformed"].items():
+            self._write(self._assembler.add_error(run_id, side, {"reason": "malformed_reply", "detail": why}))
 
     def _lose(self, host, why, action):
         self._note_lost(lambda: self._live.lose(host, why))
-        session = session_of(self._live.step, host) if action == STEP and self._live.step is not None else None
-        if session is not None:
-            error = {"reason": "unreachable", "detail": why}
-            self._fail_end(host, {run.run_id: error for run in session.runs})
+        if action == STEP and self._live.step is not None and session_of(self._live.step, host) is not None:
+            self._fail_end(host, {"reason": "unreachable", "detail": why})
 
     def _note_lost(self, change):
         before = set(self._live.lost)
@@ -194,10 +192,10 @@ class CallbackModule(CallbackBase):
         for host in sorted(set(self._live.lost) - before):
             self._display.warning(f"{host} fell away: {self._live.lost[host]}. Its sessions wait for the next block.")
 
-    def _fail_end(self, host, errors):
-        side = side_of(session_of(self._live.step, host), host)
-        for run_id, error in errors.items():
-            self._write(self._assembler.add_error(run_id, side, error))
+    def _fail_end(self, host, error):
+        session = session_of(self._live.step, host)
+        for run in session.runs:
+            self._write(self._assembler.add_error(run.run_id, side_of(session, host), error))
 
     def _forget(self, host, values):
         self._live.recorded.get(host, set()).difference_update(values.get("forgotten", ()))

@@ -54,6 +54,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.vm_guests import (
     configuration,
     guest_variables,
     lab_guests,
+    lab_note,
     lab_pairs,
     ssh_proxy_command,
 )
@@ -133,6 +134,6 @@ class InventoryModule(BaseInventoryPlugin):
 def _record(access, hypervisor):
     """What provisioning noted about a hypervisor; empty when there is nothing."""
     try:
-        return json.loads((access / f"{hypervisor}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return lab_note(json.loads((access / f"{hypervisor}.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError):
         return {}

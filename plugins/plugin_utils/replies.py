@@ -433,6 +433,7 @@ def probe_reply(returned: Mapping[str, Any], host: str, tools: Iterable[str]) ->
     if "bpftrace" not in (returned.get("tools") or {}):
         del reply["tools"]["bpftrace"]
     reply["problems"] = [printable(problem, LONGEST_LINE) for problem in reply["problems"]]
+    reply["tracer"]["reason"] = printable(reply["tracer"]["reason"] or "", LONGEST_LINE)
     return reply
 
 

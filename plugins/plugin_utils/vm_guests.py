@@ -10,7 +10,7 @@ import ipaddress
 import re
 import shlex
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -74,6 +74,9 @@ def lab_guests(settings: LabSettings) -> tuple[GuestPlan, ...]:
             "the lab has no hypervisor: put at least one host into the group hypervisors, in a file that comes before this "
             "one in the alphabet"
         )
+    for name in settings.hypervisors:
+        if "/" in name or name.startswith(".") or not name.isprintable():
+            raise LabError(f"the hypervisor {name!r} has a name that no file can have: give it another one in the inventory")
     if settings.placement not in PLACEMENTS:
         raise LabError(f"vm_lab_placement is {settings.placement!r}: choose one of {', '.join(PLACEMENTS)}")
     count = 2 * settings.pairs
@@ -131,6 +134,59 @@ def guest_variables(
     elif record.get("backend") == "qemu":
         found["pairbench_vmm_pid_file"] = f"{record['folder']}/{guest.name}/qemu.pid"
     return found
+
+
+def lab_note(document: Any) -> dict[str, Any]:
+    """What provisioning noted about a hypervisor; empty where it is not what provisioning notes.
+
+    Part of it comes from the hypervisor, and it ends up in variables and names.
+    """
+    if not isinstance(document, Mapping):
+        return {}
+    try:
+        return {name: read(document[name]) for name, read in _NOTE.items()}
+    except (KeyError, TypeError, ValueError):
+        return {}
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in words:
+            raise ValueError
+        return str(value)
+
+    return read
+
+
+def _text_like(pattern: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if not re.fullmatch(pattern, str(value)):
+            raise ValueError
+        return str(value)
+
+    return read
+
+
+def _cpu_sets(value: Any) -> list[str]:
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list) or len(value) > 4096:
+        raise ValueError
+    return [_text_like(r"[0-9][0-9, -]{0,999}")(item) for item in value]
+
+
+_NOTE: Mapping[str, Callable[[Any], Any]] = {
+    "backend": _one_of("libvirt", "qemu"),
+    "accel": _one_of("kvm", "tcg"),
+    "vhost": lambda value: {"true": True, "false": False}[str(value).lower()],
+    "queues": lambda value: int(_text_like("[0-9]{1,6}")(value)),
+    "vcpus": lambda value: int(_text_like("[0-9]{1,6}")(value)),
+    "memory_mib": lambda value: int(_text_like("[0-9]{1,9}")(value)),
+    "pin": _cpu_sets,
+    "network": _one_of("isolated", "bridge"),
+    # Never with what would begin a template in a variable.
+    "folder": _text_like(r"/[^\x00-\x1f\x7f{}]{1,4000}"),
+}
 
 
 def configuration(records: Sequence[Mapping[str, Any]]) -> str:

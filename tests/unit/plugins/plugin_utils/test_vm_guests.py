@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import shlex
+from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.vm_guests import (
@@ -14,6 +15,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.vm_guests import (
     guest_variables,
     hypervisor_address,
     lab_guests,
+    lab_note,
     lab_pairs,
     ssh_proxy_command,
 )
@@ -145,3 +147,41 @@ def test_ports_of_another_machine_are_reached_through_it(variables: dict[str, ob
 )
 def test_the_configuration_follows_from_what_was_made(records: list[dict[str, object]], name: str) -> None:
     assert configuration(records) == name
+
+
+NOTE = {
+    "backend": "qemu", "accel": "tcg", "vhost": False, "queues": 1, "vcpus": 2, "memory_mib": 1024, "pin": ["0-1", "2,4"],
+    "network": "isolated", "folder": "/var/lib/pairbench/vm_lab/labs/vm_lab",
+}  # fmt: skip
+
+
+def test_a_note_of_provisioning_is_taken_as_it_was_made() -> None:
+    assert lab_note(NOTE) == NOTE
+    # As older Ansible writes it.
+    as_text = NOTE | {"vhost": "True", "queues": "1", "vcpus": "2", "memory_mib": "1024", "pin": "0-1"}
+    assert lab_note(as_text) == NOTE | {"vhost": True, "pin": ["0-1"]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"backend": "{{ lookup('pipe', 'id') }}"}, {"accel": "x"}, {"accel": ["tcg"]}, {"vhost": None}, {"vhost": "{{ 1 }}"},
+        {"queues": "1{{ 2 }}"}, {"queues": -1}, {"vcpus": 10**9}, {"memory_mib": None}, {"pin": ["{{ x }}"]}, {"pin": [[]]},
+        {"pin": {}}, {"network": ""}, {"folder": "/{{ lookup('pipe', 'id') }}"}, {"folder": "relative"}, {"folder": "/a\nb"},
+    ],
+)  # fmt: skip
+def test_a_note_that_provisioning_does_not_make_is_as_good_as_none(change: dict[str, Any]) -> None:
+    assert lab_note(NOTE | change) == {}
+
+
+def test_a_note_that_lacks_something_or_is_none_is_as_good_as_none() -> None:
+    for name in NOTE:
+        assert lab_note({key: value for key, value in NOTE.items() if key != name}) == {}
+    for other in (None, [], "text", 7):
+        assert lab_note(other) == {}
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", ".hidden", "a\nb"])
+def test_a_hypervisor_whose_name_no_file_can_have_is_refused(name: str) -> None:
+    with pytest.raises(LabError, match="a name that no file can have"):
+        lab_guests(LabSettings("vm_lab", 1, (name,)))
