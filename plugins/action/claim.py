@@ -6,6 +6,7 @@ from __future__ import annotations
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils import live_pass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.replies import answer, claim_reply, interpreter_facts
 
 ORPHAN_SLACK_SECONDS = 30.0
 
@@ -38,7 +39,11 @@ class ActionModule(ActionBase):
             "spool": plan["spool"],
             "forget": sorted(live.recorded.get(host, ())),
         }
-        result.update(
-            self._execute_module(module_name="pairbench.lab.claim", module_args=arguments, task_vars=task_vars)
+        returned = answer(
+            lambda: self._execute_module(
+                module_name="pairbench.lab.claim", module_args=arguments, task_vars=task_vars
+            ),
+            host,
         )
+        result.update(claim_reply(returned, host, live.plan, arguments["forget"]) | interpreter_facts(returned))
         return result

@@ -28,6 +28,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import (
     store_new,
     stored_hosts,
 )
+from ansible_collections.pairbench.lab.plugins.plugin_utils.replies import facts_of_ours
 from ansible_collections.pairbench.lab.plugins.plugin_utils.selection import SelectionError, pairs_by_value
 from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import longest_run_seconds, ports_to_watch
 from ansible_collections.pairbench.lab.plugins.plugin_utils.settings import settings_from
@@ -172,6 +173,7 @@ def _addresses(task_vars):
         if host not in task_vars["groups"]["all"]:
             continue  # localhost stands in for an inventory that has no hosts
         variables = task_vars["hostvars"][host]
+        _require_facts_of_no_variables(host, variables)
         address = variables.get("pairbench_address") or variables.get("ansible_host")
         if address:
             hosts[host] = spelt(str(address))
@@ -182,6 +184,16 @@ def _addresses(task_vars):
             f"{', '.join(missing)}: no pairbench_address. Give each host its data-plane address in the inventory"
         )
     return hosts
+
+
+def _require_facts_of_no_variables(host, variables):
+    """What a host says of itself in an earlier task counts more than the inventory: nothing is planned by it."""
+    facts = facts_of_ours(variables.get("ansible_facts"))
+    if facts:
+        raise PlanError(
+            f"{host} returned the facts {', '.join(facts)}, which would set variables of this collection: no module that "
+            "can be trusted returns such facts. Look after that host; ansible-playbook --flush-cache forgets them"
+        )
 
 
 def _hosts_of_the_plan(hosts, stored):

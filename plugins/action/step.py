@@ -7,9 +7,16 @@ import os
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.pairbench.lab.plugins.module_utils._session import execution_name
 from ansible_collections.pairbench.lab.plugins.plugin_utils import live_pass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.replies import (
+    answer,
+    interpreter_facts,
+    observe_reply,
+    session_reply,
+)
 from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import end_of, session_of, silence_seconds
-from ansible_collections.pairbench.lab.plugins.plugin_utils.vmm import Guest, observed_here, observers_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.vmm import Guest, observed_here, observers_of, watched_in
 
 SESSION = "pairbench.lab.session"
 OBSERVE = "pairbench.lab.observe"
@@ -38,20 +45,26 @@ class ActionModule(ActionBase):
         if why:
             result.update(skipped=True, skip_reason=why)
             return result
-        returned = self._execute_module(
-            module_name=SESSION, module_args=_arguments(live, session, host, task_vars), task_vars=task_vars
-        )
+        arguments = _arguments(live, session, host, task_vars)
+        watched = watched_in(session, arguments["observers"], _guests(task_vars))
+        returned = self._ask(SESSION, arguments, host, task_vars)
         _leave_without(controller)
-        result.update(_as_data(returned))
+        reply = session_reply(returned, arguments, execution_name(arguments["token"]), watched)
+        result.update(reply | interpreter_facts(returned))
         return result
 
     def _observe(self, live, host, task_vars):
         watches = _watches(live, host, task_vars)
         if not watches:
             return {"skipped": True, "skip_reason": "no guest of this host is traced in this step"}
-        returned = self._execute_module(module_name=OBSERVE, module_args={"watches": watches}, task_vars=task_vars)
+        returned = self._ask(OBSERVE, {"watches": watches}, host, task_vars)
         # What could not be counted stands in the records of the runs, with the reason.
-        return returned | {"failed": False} if returned.get("failed") else returned
+        return observe_reply(returned, host, [watch["guest"] for watch in watches]) | interpreter_facts(returned)
+
+    def _ask(self, module, arguments, host, task_vars):
+        return answer(
+            lambda: self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars), host
+        )
 
 
 def _leave_without(controller):
@@ -108,12 +121,3 @@ def _arguments(live, session, host, task_vars):
         "trace_mode": plan["trace_mode"],
         "observers": observers_of(live, session, _guests(task_vars)) if host == session.server else {},
     }
-
-
-def _as_data(returned):
-    """A session that broke is data too: only what keeps the whole sweep from going on may fail the task."""
-    if not returned.get("failed"):
-        return returned
-    text = str(returned.get("msg") or "no message")
-    detail = " ".join(part for part in (text, str(returned.get("module_stderr") or "").strip()[-500:]) if part)
-    return {"changed": True, "ends": {}, "error": {"reason": "module_failed", "detail": detail}}

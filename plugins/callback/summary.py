@@ -27,6 +27,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.collect import Kept,
 from ansible_collections.pairbench.lab.plugins.plugin_utils.files import StorageError
 from ansible_collections.pairbench.lab.plugins.plugin_utils.gate import judge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.live_pass import LivePass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.plain_text import printable
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import what_remains
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_plan, withdraw_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.progress import Progress
@@ -37,7 +38,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.records import (
     write_host,
     write_record,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import session_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import session_of, side_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import completed, note_status
 from ansible_collections.pairbench.lab.plugins.plugin_utils.stored import read_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep_lock import SweepHeld, SweepLock, identity
@@ -87,7 +88,8 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_unreachable(self, result):
         if self._live is not None:
-            self._lose(result._host.get_name(), str(result._result.get("msg", "no message")), result._task.action)
+            why = printable(str(result._result.get("msg", "no message")))
+            self._lose(result._host.get_name(), why, result._task.action)
 
     def v2_playbook_on_stats(self, stats):
         self._withdraw()
@@ -104,6 +106,15 @@ class CallbackModule(CallbackBase):
             self._begin(values)
         elif self._live is None:
             return
+        elif action in (PROBE, CLAIM, STEP):
+            self._take_reply(action, host, values)
+
+    def _take_reply(self, action, host, values):
+        """What the actions of this collection made of a host's reply: nothing raw of a host comes here (`replies`)."""
+        for sentence in values.get("ignored", ()):
+            self._display.warning(sentence)
+        if action != STEP and values.get("malformed"):
+            self._note_lost(lambda: self._live.lose(host, f"malformed reply: {values['malformed']}"))
         elif action == PROBE:
             self._live.prepared.add(host)
             self._store(write_host, self._live.sweep_dir, host, _host_facts(values))
@@ -151,8 +162,8 @@ class CallbackModule(CallbackBase):
             return
         self._forget(host, values)
         if values.get("spool_problem"):
-            self._display.warning(f"{host}: {values['spool_problem']}")
-        if values.get("error"):
+            self._display.warning(f"{host}: {printable(values['spool_problem'])}")
+        if values["error"]:
             self._fail_end(host, values["error"])
             return
         problem = values.get("problem") or {}
@@ -161,9 +172,14 @@ class CallbackModule(CallbackBase):
         elif problem.get("reason") == "peer_lost":
             self._note_lost(lambda: self._live.missed(session.server, session.client))
         elif problem.get("reason") in ("host_rebooted", "disk_full"):
-            self._note_lost(lambda: self._live.lose(host, problem["detail"]))
+            self._note_lost(lambda: self._live.lose(host, printable(problem["detail"])))
+        side = side_of(session, host)
         for run_id, end in values["ends"].items():
-            self._write(self._assembler.add_end(run_id, values["role"], end))
+            self._write(self._assembler.add_end(run_id, side, end))
+        for sentence in sorted(set(values["malformed"].values()))[:3]:
+            self._display.warning(sentence)
+        for run_id, why in values["malformed"].items():
+            self._write(self._assembler.add_error(run_id, side, {"reason": "malformed_reply", "detail": why}))
 
     def _lose(self, host, why, action):
         self._note_lost(lambda: self._live.lose(host, why))
@@ -178,9 +194,8 @@ class CallbackModule(CallbackBase):
 
     def _fail_end(self, host, error):
         session = session_of(self._live.step, host)
-        side = "server" if host == session.server else "client"
         for run in session.runs:
-            self._write(self._assembler.add_error(run.run_id, side, error))
+            self._write(self._assembler.add_error(run.run_id, side_of(session, host), error))
 
     def _forget(self, host, values):
         self._live.recorded.get(host, set()).difference_update(values.get("forgotten", ()))

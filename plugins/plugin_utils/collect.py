@@ -46,7 +46,7 @@ def records_of(
             halves.setdefault((item.run_id, item.execution), {})[item.role] = item
     runs = _runs(plan, {run_id for run_id, _execution in halves})
     for (run_id, execution), ends in sorted(halves.items()):
-        if run_id in runs:
+        if run_id in runs and run_id not in done:  # done too by what another execution of it has just given
             record = _record(plan, runs[run_id], execution, ends, written.get(run_id))
             if record is not None:
                 yield record
@@ -65,7 +65,7 @@ def _record(
     known = {
         side: before[side]
         for side in ("server", "client")
-        if before and (before.get(side) or {}).get("execution") == execution
+        if before and isinstance(before.get(side), Mapping) and before[side].get("execution") == execution
     }
     if set(ends) <= set(known):
         return None

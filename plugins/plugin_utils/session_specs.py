@@ -8,7 +8,7 @@ from typing import Any
 
 from .benchmarks import BENCHMARKS
 from .host_settings import host_settings
-from .model import CaseSpec, Plan, Run, Session, Step
+from .model import CaseSpec, Plan, Run, Session, Side, Step
 from .plan import longest_step_seconds, remaining
 from .planned_steps import PlannedSteps
 from .schedule import Pair
@@ -92,11 +92,16 @@ def session_of(step: Step, host: str) -> Session | None:
     return None
 
 
+def side_of(session: Session, host: str) -> Side:
+    """Which end of a session a host is."""
+    return "server" if host == session.server else "client"
+
+
 def end_of(
     plan: Plan, session: Session, host: str, ports: Mapping[str, int], ready_seconds: float, user: str = ""
 ) -> dict[str, Any]:
     """What one host has to do in a session: arguments of the session module. ``user`` is that of the benchmark."""
-    role = "server" if host == session.server else "client"
+    role = side_of(session, host)
     peer = session.client if role == "server" else session.server
     benchmark = session.runs[0].benchmark
     return {

@@ -10,16 +10,14 @@ import ipaddress
 import re
 import shlex
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from .files import UnreadableFile, read_object
-from .shapes import WrongShape, list_of, text_of
 
 _NAMESPACE = uuid.UUID("5a0a3f9c-4a2e-5ddc-8f5a-1d6b0a2f9c11")
-_NUMBER = re.compile(r"\d{1,9}")
 NOTE_BYTES = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 USUAL = {"queues": 1, "vcpus": 1, "memory_mib": 1024}
@@ -80,6 +78,9 @@ def lab_guests(settings: LabSettings) -> tuple[GuestPlan, ...]:
             "the lab has no hypervisor: put at least one host into the group hypervisors, in a file that comes before this "
             "one in the alphabet"
         )
+    for name in settings.hypervisors:
+        if "/" in name or name.startswith(".") or not name.isprintable():
+            raise LabError(f"the hypervisor {name!r} has a name that no file can have: give it another one in the inventory")
     if settings.placement not in PLACEMENTS:
         raise LabError(f"vm_lab_placement is {settings.placement!r}: choose one of {', '.join(PLACEMENTS)}")
     count = 2 * settings.pairs
@@ -149,15 +150,63 @@ def read_note(path: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         return {}
     try:
-        for name in ("backend", "accel", "network", "folder"):
-            text_of(note.get(name, ""), name)
-        for name in USUAL:
-            text_of(str(note.get(name, 1)), name, like=_NUMBER)
-        for item in list_of(note.get("pin") or [], "pin"):
-            text_of(str(item), "pin")
-    except WrongShape as error:
+        return lab_note(note)
+    except ValueError as error:
         raise UnreadableFile(path, str(error)) from None
-    return note
+
+
+def lab_note(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The note as provisioning makes it, each value of its type. Raises ValueError for anything else.
+
+    Part of it comes from the hypervisor, and it ends up in variables and names.
+    """
+    found = {}
+    for name, read in _NOTE.items():
+        try:
+            found[name] = read(document[name])
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(f"{name} is missing, or is not what provisioning notes") from None
+    return found
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in words:
+            raise ValueError
+        return str(value)
+
+    return read
+
+
+def _text_like(pattern: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if not re.fullmatch(pattern, str(value)):
+            raise ValueError
+        return str(value)
+
+    return read
+
+
+def _cpu_sets(value: Any) -> list[str]:
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list) or len(value) > 4096:
+        raise ValueError
+    return [_text_like(r"[0-9][0-9, -]{0,999}")(item) for item in value]
+
+
+_NOTE: Mapping[str, Callable[[Any], Any]] = {
+    "backend": _one_of("libvirt", "qemu"),
+    "accel": _one_of("kvm", "tcg"),
+    "vhost": lambda value: {"true": True, "false": False}[str(value).lower()],
+    "queues": lambda value: int(_text_like("[0-9]{1,6}")(value)),
+    "vcpus": lambda value: int(_text_like("[0-9]{1,6}")(value)),
+    "memory_mib": lambda value: int(_text_like("[0-9]{1,9}")(value)),
+    "pin": _cpu_sets,
+    "network": _one_of("isolated", "bridge"),
+    # Never with what would begin a template in a variable.
+    "folder": _text_like(r"/[^\x00-\x1f\x7f{}]{1,4000}"),
+}
 
 
 def configuration(records: Sequence[Mapping[str, Any]]) -> str:

@@ -75,6 +75,11 @@ def observers_of(live: LivePass, session: Session, guests: Mapping[str, Guest]) 
     return {side: live.why_not_observing(guest.hypervisor) for side, guest in sides.items() if guest is not None}
 
 
+def watched_in(session: Session, sides: Iterable[str], guests: Mapping[str, Guest]) -> dict[str, tuple[str, str]]:
+    """Guest and hypervisor of each of some sides of a session."""
+    return {side: (getattr(session, side), guests[getattr(session, side)].hypervisor) for side in sides}
+
+
 def observed_here(live: LivePass, hypervisor: str, guests: Mapping[str, Guest]) -> Iterable[tuple[Session, str, str]]:
     """(session, side, guest) of what has to be observed on a hypervisor in the step that is being executed."""
     for session in live.step.sessions if live.step else ():

@@ -48,6 +48,21 @@ def test_what_is_done_or_written_already_or_of_another_plan_gives_nothing() -> N
     assert not list(records_of(PLAN, [stranger], set(), {}))
 
 
+def test_of_two_whole_executions_of_a_run_one_becomes_its_record() -> None:
+    done: set[str] = set()
+    collected = []
+    for record in records_of(PLAN, [kept(role, name) for name in ("e1", "e2") for role in ("server", "client")], done, {}):
+        collected.append(record)
+        done.add(record["run"]["run_id"])  # as the caller does with a run that was measured
+    assert len(collected) == 1
+
+
+def test_an_end_of_a_written_record_that_is_no_end_joins_nothing() -> None:
+    before = {"server": ["e1"], "client": "e1", "run": {"run_id": RUN.run_id}}
+    [record] = records_of(PLAN, [kept("client")], set(), {RUN.run_id: before})
+    assert record["server"] is None and record["error"]["reason"] == "no_end"
+
+
 def test_several_runs_are_kept_apart() -> None:
     both = [kept(role, run=run) for run in (RUN, OTHER) for role in ("server", "client")]
     assert {record["run"]["run_id"] for record in records_of(PLAN, both, set(), {})} == {RUN.run_id, OTHER.run_id}

@@ -19,14 +19,17 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import make_pla
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import store_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records import (
     RecordAssembler,
+    file_name,
     write_host,
     write_record,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import completed
-from ansible_collections.pairbench.lab.plugins.plugin_utils.stored import read_records
+from ansible_collections.pairbench.lab.plugins.plugin_utils.stored import read_hosts, read_records
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables import TABLES, write_tables
 from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import render_plan, render_sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.verdict import verdict_of
+from hypothesis import given
+from hypothesis import strategies as st
 
 CAPTURES = Path(__file__).parents[3] / "captures" / "records"
 REAL = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(CAPTURES.glob("*.json"))]
@@ -210,3 +213,34 @@ def test_a_large_plan_is_shown_whole_when_that_is_asked_for() -> None:
     assert all(long.count(f"{one} <- {other}: case untraced") == 2 for one, other in (("h0", "h1"), ("h5", "h19")))
     assert "pairbench_seed=7" not in long
     assert "with -e pairbench_seed=7 the sweep is the one shown here" in render_plan(made, what_remains(made), drawn=True)
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("vm1", "vm1"), ("db-1.example.org", "db-1.example.org"), ("a_b", "a_b"), ("..", "%2E."), (".", "%2E"),
+        (".hidden", "%2Ehidden"), ("a/b", "a%2Fb"), ("a b", "a%20b"), ("a%2Fb", "a%252Fb"), ("fe80::1", "fe80%3A%3A1"),
+        ("k\u00f6ln", "k%C3%B6ln"), ("../../etc/cron.d/x", "%2E.%2F..%2Fetc%2Fcron.d%2Fx"), ("a\0b", "a%00b"),
+    ],
+)  # fmt: skip
+def test_the_file_of_a_host_is_named_after_it_and_is_never_a_path(host: str, name: str) -> None:
+    assert file_name(host) == name
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=()), max_size=300) | st.text("./_%a", max_size=5), unique=True))
+def test_two_hosts_never_share_a_file(hosts: list[str]) -> None:
+    names = {file_name(host) for host in hosts}
+    assert len(names) == len(hosts)
+    for name in names:
+        assert name and "/" not in name and not name.startswith(".") and len(f"{name}.json") <= 255 and name.isascii()
+
+
+def test_hosts_of_like_names_keep_their_own_facts(tmp_path: Path) -> None:
+    for host in ("a b", "a_b", "a/b", ".."):
+        write_host(tmp_path, host, {"fingerprint": {"kind": host}})
+    assert {path.parent for path in tmp_path.rglob("*.json")} == {tmp_path / "hosts"}
+    hosts, problems = read_hosts(tmp_path)
+    assert not problems
+    assert {host: facts["fingerprint"]["kind"] for host, facts in hosts.items()} == {
+        host: host for host in ("a b", "a_b", "a/b", "..")
+    }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import shlex
+from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.vm_guests import (
@@ -14,7 +16,9 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.vm_guests import (
     guest_variables,
     hypervisor_address,
     lab_guests,
+    lab_note,
     lab_pairs,
+    read_note,
     ssh_proxy_command,
 )
 from hypothesis import given
@@ -145,3 +149,50 @@ def test_ports_of_another_machine_are_reached_through_it(variables: dict[str, ob
 )
 def test_the_configuration_follows_from_what_was_made(records: list[dict[str, object]], name: str) -> None:
     assert configuration(records) == name
+
+
+NOTE = {
+    "backend": "qemu", "accel": "tcg", "vhost": False, "queues": 1, "vcpus": 2, "memory_mib": 1024, "pin": ["0-1", "2,4"],
+    "network": "isolated", "folder": "/var/lib/pairbench/vm_lab/labs/vm_lab",
+}  # fmt: skip
+
+
+def test_a_note_of_provisioning_is_taken_as_it_was_made() -> None:
+    assert lab_note(NOTE) == NOTE
+    # As older Ansible writes it.
+    as_text = NOTE | {"vhost": "True", "queues": "1", "vcpus": "2", "memory_mib": "1024", "pin": "0-1"}
+    assert lab_note(as_text) == NOTE | {"vhost": True, "pin": ["0-1"]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"backend": "{{ lookup('pipe', 'id') }}"}, {"accel": "x"}, {"accel": ["tcg"]}, {"vhost": None}, {"vhost": "{{ 1 }}"},
+        {"queues": "1{{ 2 }}"}, {"queues": -1}, {"vcpus": 10**9}, {"memory_mib": None}, {"pin": ["{{ x }}"]}, {"pin": [[]]},
+        {"pin": {}}, {"network": ""}, {"folder": "/{{ lookup('pipe', 'id') }}"}, {"folder": "relative"}, {"folder": "/a\nb"},
+    ],
+)  # fmt: skip
+def test_a_note_that_provisioning_does_not_make_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(change))):
+        lab_note(NOTE | change)
+
+
+def test_a_note_that_lacks_something_is_refused_and_what_it_lacks_is_named() -> None:
+    for name in NOTE:
+        with pytest.raises(ValueError, match=name):
+            lab_note({key: value for key, value in NOTE.items() if key != name})
+
+
+@pytest.mark.parametrize("content", ["null", "[]", '"text"', "7", "{", "{}", "\ud83d", "[" * 9999])
+def test_a_file_that_is_no_note_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "localhost.json"
+    assert read_note(path) == {}
+    path.write_text(content, encoding="utf-8", errors="surrogatepass")
+    with pytest.raises(ValueError, match=r"localhost\.json cannot be read"):
+        read_note(path)
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", ".hidden", "a\nb"])
+def test_a_hypervisor_whose_name_no_file_can_have_is_refused(name: str) -> None:
+    with pytest.raises(LabError, match="a name that no file can have"):
+        lab_guests(LabSettings("vm_lab", 1, (name,)))

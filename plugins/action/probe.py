@@ -1,0 +1,25 @@
+# Copyright the pairbench maintainers. MIT licence (see LICENSE).
+"""Have a host say what it is and can do, and pass on only what is that."""
+
+from __future__ import annotations
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.pairbench.lab.plugins.plugin_utils.replies import answer, interpreter_facts, probe_reply
+
+PROBE = "pairbench.lab.probe"
+TOOLS = ("iperf3", "sockperf")
+
+
+class ActionModule(ActionBase):
+    """Calls the module of the same name with the arguments of the task."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        host, tools = task_vars["inventory_hostname"], self._task.args.get("tools", TOOLS)
+        returned = answer(
+            lambda: self._execute_module(module_name=PROBE, module_args=self._task.args, task_vars=task_vars), host
+        )
+        result.update(probe_reply(returned, host, tools) | interpreter_facts(returned))
+        return result
