@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import os
+
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils import live_pass
-
-ORPHAN_SLACK_SECONDS = 30.0
+from ansible_collections.pairbench.lab.plugins.plugin_utils.hand_over import end_with_controller
+from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import orphan_seconds
 
 
 class ActionModule(ActionBase):
@@ -34,11 +36,19 @@ class ActionModule(ActionBase):
             "lease_seconds": plan["lease_seconds"],
             "wait_seconds": plan["wait_seconds"],
             # What such a session measures is collected afterwards, so the time is not lost.
-            "orphan_seconds": plan["longest_session_seconds"] + plan["longest_run_seconds"] + ORPHAN_SLACK_SECONDS,
+            "orphan_seconds": orphan_seconds(plan["longest_session_seconds"], plan["longest_run_seconds"]),
             "spool": plan["spool"],
             "forget": sorted(live.recorded.get(host, ())),
         }
-        result.update(
-            self._execute_module(module_name="pairbench.lab.claim", module_args=arguments, task_vars=task_vars)
-        )
+        controller = os.getppid()
+        returned = self._execute_module(module_name="pairbench.lab.claim", module_args=arguments, task_vars=task_vars)
+        end_with_controller(controller)
+        result.update(_as_answer(returned))
         return result
+
+
+def _as_answer(returned):
+    """A connection that was killed, as the watchdog does at the deadline, has said nothing of the host."""
+    if returned.get("failed") and isinstance(returned.get("rc"), int) and returned["rc"] < 0:
+        return {"unreachable": True, "msg": f"the connection was ended by signal {-returned['rc']}"}
+    return returned

@@ -8,6 +8,7 @@ import os
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils import live_pass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.hand_over import end_with_controller
 from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import end_of, session_of, silence_seconds
 from ansible_collections.pairbench.lab.plugins.plugin_utils.vmm import Guest, observed_here, observers_of
 
@@ -31,7 +32,7 @@ class ActionModule(ActionBase):
         host = task_vars["inventory_hostname"]
         if host in task_vars["_bench_plan"]["hypervisors"]:
             result.update(self._observe(live, host, task_vars))
-            _leave_without(controller)
+            end_with_controller(controller)
             return result
         session = session_of(live.step, host) if live.step else None
         why = live.why_left_out(session) if session else "this host rests in this step"
@@ -41,7 +42,7 @@ class ActionModule(ActionBase):
         returned = self._execute_module(
             module_name=SESSION, module_args=_arguments(live, session, host, task_vars), task_vars=task_vars
         )
-        _leave_without(controller)
+        end_with_controller(controller)
         result.update(_as_data(returned))
         return result
 
@@ -52,15 +53,6 @@ class ActionModule(ActionBase):
         returned = self._execute_module(module_name=OBSERVE, module_args={"watches": watches}, task_vars=task_vars)
         # What could not be counted stands in the records of the runs, with the reason.
         return returned | {"failed": False} if returned.get("failed") else returned
-
-
-def _leave_without(controller):
-    """End this process where its controller was killed meanwhile: it would wait for ever to hand its result over.
-
-    The hosts have kept what was measured.
-    """
-    if os.getppid() != controller:
-        os._exit(1)
 
 
 def _guests(task_vars):
