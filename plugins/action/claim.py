@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import os
+
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils import live_pass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.hand_over import end_with_controller
 from ansible_collections.pairbench.lab.plugins.plugin_utils.replies import answer, claim_reply, interpreter_facts
-
-ORPHAN_SLACK_SECONDS = 30.0
+from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import orphan_seconds
 
 
 class ActionModule(ActionBase):
@@ -35,15 +37,27 @@ class ActionModule(ActionBase):
             "lease_seconds": plan["lease_seconds"],
             "wait_seconds": plan["wait_seconds"],
             # What such a session measures is collected afterwards, so the time is not lost.
-            "orphan_seconds": plan["longest_session_seconds"] + plan["longest_run_seconds"] + ORPHAN_SLACK_SECONDS,
+            "orphan_seconds": orphan_seconds(plan["longest_session_seconds"], plan["longest_run_seconds"]),
             "spool": plan["spool"],
             "forget": sorted(live.recorded.get(host, ())),
         }
+        controller = os.getppid()
         returned = answer(
             lambda: self._execute_module(
                 module_name="pairbench.lab.claim", module_args=arguments, task_vars=task_vars
             ),
             host,
         )
-        result.update(claim_reply(returned, host, live.plan, arguments["forget"]) | interpreter_facts(returned))
+        end_with_controller(controller)
+        result.update(
+            _cut_off(returned)
+            or claim_reply(returned, host, live.plan, arguments["forget"]) | interpreter_facts(returned)
+        )
         return result
+
+
+def _cut_off(returned):
+    """The result where the connection was killed, as the watchdog does at the deadline: nothing was said of the host."""
+    if returned.get("failed") and isinstance(returned.get("rc"), int) and returned["rc"] < 0:
+        return {"unreachable": True, "msg": f"the connection was ended by signal {-returned['rc']}"}
+    return {}

@@ -64,6 +64,9 @@ class ActionModule(ActionBase):
     def _plan(self, task_vars):
         _require_callback()
         bench = self._role_values("bench", task_vars)
+        for name in ("pairbench_answer_seconds", "pairbench_prepare_seconds"):
+            if bench[name] < 1:
+                raise PlanError(f"{name} is {bench[name]}; it must be at least 1")
         tools = {name: self._role_values(name, task_vars) for name in ("iperf3", "sockperf")}
         tracer = self._role_values("bpftrace", task_vars)
         hosts = _addresses(task_vars)
@@ -133,6 +136,8 @@ class ActionModule(ActionBase):
             "rendezvous_seconds": bench["pairbench_rendezvous_seconds"],
             "ready_seconds": bench["pairbench_ready_seconds"],
             "wait_seconds": bench["pairbench_wait_seconds"],
+            "answer_seconds": bench["pairbench_answer_seconds"],
+            "prepare_seconds": bench["pairbench_prepare_seconds"],
             "longest_run_seconds": longest,
             "longest_session_seconds": plan.steps.longest_seconds,
             "lease_seconds": _lease_seconds(plan, longest),

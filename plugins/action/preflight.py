@@ -51,7 +51,8 @@ class ActionModule(ActionBase):
 def _probes(task_vars, hosts):
     """What the hosts said of themselves; those that were not reached are not among them."""
     found = {host: task_vars["hostvars"][host].get("_bench_probe") for host in hosts}
-    return {host: probe for host, probe in found.items() if probe and not probe.get("malformed")}
+    silent = ("failed", "unreachable", "malformed")
+    return {host: probe for host, probe in found.items() if probe and not any(probe.get(word) for word in silent)}
 
 
 def _version_problems(versions):

@@ -9,6 +9,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.module_utils._session import execution_name
 from ansible_collections.pairbench.lab.plugins.plugin_utils import live_pass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.hand_over import end_with_controller
 from ansible_collections.pairbench.lab.plugins.plugin_utils.replies import (
     answer,
     interpreter_facts,
@@ -38,7 +39,7 @@ class ActionModule(ActionBase):
         host = task_vars["inventory_hostname"]
         if host in task_vars["_bench_plan"]["hypervisors"]:
             result.update(self._observe(live, host, task_vars))
-            _leave_without(controller)
+            end_with_controller(controller)
             return result
         session = session_of(live.step, host) if live.step else None
         why = live.why_left_out(session) if session else "this host rests in this step"
@@ -48,7 +49,7 @@ class ActionModule(ActionBase):
         arguments = _arguments(live, session, host, task_vars)
         watched = watched_in(session, arguments["observers"], _guests(task_vars))
         returned = self._ask(SESSION, arguments, host, task_vars)
-        _leave_without(controller)
+        end_with_controller(controller)
         reply = session_reply(returned, arguments, execution_name(arguments["token"]), watched)
         result.update(reply | interpreter_facts(returned))
         return result
@@ -65,15 +66,6 @@ class ActionModule(ActionBase):
         return answer(
             lambda: self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars), host
         )
-
-
-def _leave_without(controller):
-    """End this process where its controller was killed meanwhile: it would wait for ever to hand its result over.
-
-    The hosts have kept what was measured.
-    """
-    if os.getppid() != controller:
-        os._exit(1)
 
 
 def _guests(task_vars):

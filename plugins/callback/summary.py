@@ -16,7 +16,9 @@ requirements:
 
 import atexit
 import concurrent.futures.thread  # noqa: F401 - pandas needs it, and at exit, after Ctrl-C, it can no more be imported
+import multiprocessing
 import os
+import signal
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,6 +26,7 @@ from pathlib import Path
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils import live_pass
 from ansible_collections.pairbench.lab.plugins.plugin_utils.collect import Kept, records_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.deadlines import Deadlines
 from ansible_collections.pairbench.lab.plugins.plugin_utils.files import StorageError
 from ansible_collections.pairbench.lab.plugins.plugin_utils.gate import judge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.live_pass import LivePass
@@ -44,7 +47,10 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.stored import read_r
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep_lock import SweepHeld, SweepLock, identity
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables import load_results, write_tables
 from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import render_sweep
+from ansible_collections.pairbench.lab.plugins.plugin_utils.watchdog import Watchdog
 
+COLLECTION = str(Path(__file__).resolve().parents[2])
+WORKERS_END_SECONDS = 5.0
 CALLBACK_MARK = "PAIRBENCH_SUMMARY_CALLBACK_PID"
 PLAN, PROBE, CLAIM, STEP = (f"pairbench.lab.{name}" for name in ("plan", "probe", "claim", "step"))
 
@@ -68,7 +74,9 @@ class CallbackModule(CallbackBase):
         self._kept = []
         self._untouched = False  # a plan of this pass of which no session has begun
         self._finished = False
-        atexit.register(self._finish)
+        self._watchdog = Watchdog(_worker_of, lambda: os.kill(self._owner, signal.SIGINT))
+        self._deadlines = None
+        atexit.register(self._finish_broken_off)
 
     # What Ansible tells us
 
@@ -79,17 +87,35 @@ class CallbackModule(CallbackBase):
         if task.action == STEP:
             self._begin_step(task.get_vars()["_bench_step"]["index"])
 
+    def v2_runner_on_start(self, host, task):
+        """A worker is about to be started. Tasks of others, in the same play, may take as long as they like."""
+        if self._deadlines is not None and os.path.realpath(task.get_path() or "").startswith(COLLECTION):
+            name = host.get_name()
+            self._watchdog.begin(name, task._uuid, task.get_name(), self._seconds_for(name, task))
+
     def v2_runner_on_ok(self, result):
-        self._take(result)
+        self._take(result, self._watchdog.end(result._host.get_name()))
+
+    def v2_runner_on_skipped(self, result):
+        self._watchdog.end(result._host.get_name())
 
     def v2_runner_on_failed(self, result, ignore_errors=False):
-        if result._task.action == PROBE and self._live is not None:
-            self._live.lose(result._host.get_name(), "the host could not be looked at")
+        host = result._host.get_name()
+        why = self._watchdog.end(host)
+        if self._live is None:
+            return
+        if why:
+            self._lose(host, {"reason": "no_answer", "detail": why}, result._task.action)
+        elif result._task.action == PROBE:
+            self._live.lose(host, "the host could not be looked at")
 
     def v2_runner_on_unreachable(self, result):
+        host = result._host.get_name()
+        why = self._watchdog.end(host)
         if self._live is not None:
-            why = printable(str(result._result.get("msg", "no message")))
-            self._lose(result._host.get_name(), why, result._task.action)
+            message = printable(str(result._result.get("msg", "no message")))
+            error = {"reason": "no_answer", "detail": why} if why else {"reason": "unreachable", "detail": message}
+            self._lose(host, error, result._task.action)
 
     def v2_playbook_on_stats(self, stats):
         self._withdraw()
@@ -97,7 +123,7 @@ class CallbackModule(CallbackBase):
 
     # What we make of it
 
-    def _take(self, result):
+    def _take(self, result, no_answer):
         action, values = result._task.action, result._result
         if values.get("skipped") or result._task.check_mode:
             return
@@ -107,9 +133,9 @@ class CallbackModule(CallbackBase):
         elif self._live is None:
             return
         elif action in (PROBE, CLAIM, STEP):
-            self._take_reply(action, host, values)
+            self._take_reply(action, host, values, no_answer)
 
-    def _take_reply(self, action, host, values):
+    def _take_reply(self, action, host, values, no_answer):
         """What the actions of this collection made of a host's reply: nothing raw of a host comes here (`replies`)."""
         for sentence in values.get("ignored", ()):
             self._display.warning(sentence)
@@ -122,11 +148,12 @@ class CallbackModule(CallbackBase):
             self._forget(host, values)
             self._kept += [Kept.from_module(host, entry) for entry in values.get("spooled", ())]
         elif action == STEP:
-            self._take_session(host, values)
+            self._take_session(host, values, no_answer)
 
     def _begin(self, values):
         self._finish()  # a play may measure one sweep after another
         self._finished = False
+        self._deadlines = Deadlines(values)
         sweep_dir = Path(values["sweep_dir"])
         plan = load_plan(sweep_dir)
         only = values.get("only")
@@ -154,8 +181,10 @@ class CallbackModule(CallbackBase):
             self._assembler.expect(run for session in step.sessions for run in session.runs)
             self._progress.begin_step(step, time.monotonic())
 
-    def _take_session(self, host, values):
+    def _take_session(self, host, values, no_answer):
         session = session_of(self._live.step, host)
+        if no_answer:
+            self._note_lost(lambda: self._live.lose(host, no_answer))
         if session is None:  # a hypervisor: what it counted is in the ends of its guests
             for guest, problem in (values.get("problems") or {}).items():
                 self._display.warning(f"{host}: the process of {guest} was not observed: {problem}")
@@ -164,8 +193,9 @@ class CallbackModule(CallbackBase):
         if values.get("spool_problem"):
             self._display.warning(f"{host}: {printable(values['spool_problem'])}")
         if values["error"]:
-            self._fail_end(host, values["error"])
+            self._fail_end(host, {"reason": "no_answer", "detail": no_answer} if no_answer else values["error"])
             return
+        self._hasten_other_end(session, host, bool(values.get("met")))
         problem = values.get("problem") or {}
         if values.get("met"):
             self._live.met(session.server, session.client)
@@ -175,16 +205,30 @@ class CallbackModule(CallbackBase):
             self._note_lost(lambda: self._live.lose(host, printable(problem["detail"])))
         side = side_of(session, host)
         for run_id, end in values["ends"].items():
+            if no_answer and end.get("problem"):  # it was told to end when its time was over
+                end["problem"] = {"reason": "no_answer", "detail": f"{host}: {no_answer}"}
             self._write(self._assembler.add_end(run_id, side, end))
         for sentence in sorted(set(values["malformed"].values()))[:3]:
             self._display.warning(sentence)
         for run_id, why in values["malformed"].items():
             self._write(self._assembler.add_error(run_id, side, {"reason": "malformed_reply", "detail": why}))
 
-    def _lose(self, host, why, action):
-        self._note_lost(lambda: self._live.lose(host, why))
+    def _lose(self, host, error, action):
+        self._note_lost(lambda: self._live.lose(host, error["detail"]))
         if action == STEP and self._live.step is not None and session_of(self._live.step, host) is not None:
-            self._fail_end(host, {"reason": "unreachable", "detail": why})
+            self._fail_end(host, error)
+
+    def _hasten_other_end(self, session, host, met):
+        """The other end sees that nobody answers any more: it has to return soon."""
+        other = session.client if host == session.server else session.server
+        self._watchdog.hasten(other, self._deadlines.of_other_end(session, met))
+
+    def _seconds_for(self, host, task):
+        if task.action == STEP:
+            return self._deadlines.of_step(self._live.step, host)
+        if task.action == CLAIM:
+            return self._deadlines.of_giving_back if task.args.get("state") == "absent" else self._deadlines.of_claim
+        return self._deadlines.of_preparing
 
     def _note_lost(self, change):
         before = set(self._live.lost)
@@ -194,6 +238,7 @@ class CallbackModule(CallbackBase):
 
     def _fail_end(self, host, error):
         session = session_of(self._live.step, host)
+        self._hasten_other_end(session, host, met=True)
         for run in session.runs:
             self._write(self._assembler.add_error(run.run_id, side_of(session, host), error))
 
@@ -274,11 +319,29 @@ class CallbackModule(CallbackBase):
         self._display.display(f"No session has begun, so no plan is kept in {self._live.sweep_dir}")
         self._lock.release()
 
+    def _finish_broken_off(self):
+        """The play was interrupted, or lost a worker: write what there is, whatever else is asked of this process now."""
+        if os.getpid() != self._owner:
+            return
+        if not self._finished and self._live is not None:
+            # A second Ctrl-C must not keep what was measured from its table; SIGTERM still ends this at once.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for sentence in self._watchdog.killed:
+                self._display.error(sentence)
+            self._display.error(
+                "The play was broken off. What the hosts had measured is in the records, or kept on the hosts; the same "
+                "command collects it and continues."
+            )
+        self._watchdog.stop()
+        _end_workers()
+        self._finish()
+
     def _finish(self):
         """Write the tables and the summary once, also when the play was interrupted."""
         if self._finished or self._live is None or os.getpid() != self._owner:
             return
         self._finished = True
+        self._deadlines = None
         self._flush()
         results = load_results(self._live.sweep_dir, self._live.plan)
         for note in self._store(write_tables, self._live.sweep_dir, results) or ():
@@ -286,6 +349,29 @@ class CallbackModule(CallbackBase):
                 self._display.warning(note)
         self._display.display(render_sweep(self._live.sweep_dir, results))
         self._lock.release()
+
+
+def _worker_of(host, task):
+    """The pid of the living worker that executes a task on a host, or None."""
+    for child in multiprocessing.active_children():
+        if (getattr(child, "_host", None), getattr(child, "_task", None)) == (None, None):
+            continue
+        if child._host.get_name() == host and child._task._uuid == task:
+            return child.pid
+    return None
+
+
+def _end_workers():
+    """Leave no worker behind, also none that waits to be heard: nobody listens any more."""
+    workers = multiprocessing.active_children()
+    for worker in workers:
+        worker.terminate()
+        os.kill(worker.pid, signal.SIGCONT)
+    deadline = time.monotonic() + WORKERS_END_SECONDS
+    for worker in workers:
+        worker.join(max(0.0, deadline - time.monotonic()))
+        if worker.is_alive():
+            worker.kill()
 
 
 def _host_facts(values):

@@ -251,7 +251,14 @@ END: Mapping[str, Check] = {
         )
     ),
     "settings": optional(
-        fields({"cpus": optional(LINE), "interface": optional(text(64)), "mtu_bytes": optional(whole(0, 2**31))})
+        fields(
+            {
+                "cpus": optional(LINE),
+                "interface": optional(text(64)),
+                "mtu_bytes": optional(whole(0, 2**31)),
+                "user": optional(LINE),
+            }
+        )
     ),
     "output_bytes": optional(fields({name: optional(COUNT) for name in ("stdout", "stderr", "trace")})),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
@@ -18,6 +17,7 @@ from typing import IO, Any
 
 from .files import StorageError, make_directory, open_kept, shown_path
 from .plain_text import printable
+from .processes import STOPPED, children, send, state_of
 
 LONGEST_LINE = 100_000
 CALLBACK = "pairbench.lab.summary"
@@ -26,6 +26,9 @@ TELLING = re.compile(r"^(\[\d+/\d+ runs|Sweep .*(to do|nothing to do)|Collected 
 FAILED = re.compile(r"^(\[ERROR\]|fatal:|failed:)")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LOOK_SECONDS = 10.0
+STOPPED_SECONDS = 600.0
+"""For how long the playbook may be stopped from outside before it is given up."""
 HELD = re.compile(r"is held by ")
 REFUSED = "Nothing was measured."
 """How the actions of the role begin to say why they refuse."""
@@ -73,7 +76,7 @@ class Pass:
         self._say = say
         self._errors: list[str] = []
         self._held = False
-        self._children_before = _children()
+        self._children_before = children(os.getpid())
 
     def run(self, stop_at: float | None = None) -> PassResult:
         """Run it to its end, or to that time of ``time.monotonic``, when it is ended as by Ctrl-C.
@@ -99,19 +102,34 @@ class Pass:
 
     def _await(self, thread: threading.Thread, stop_at: float | None) -> None:
         """Wait in short pieces, so that handlers of signals get their turn."""
+        look_at, stopped_since = time.monotonic(), None
         while thread.is_alive():
             thread.join(0.2)
+            if time.monotonic() >= look_at:
+                look_at = time.monotonic() + LOOK_SECONDS
+                stopped_since = self._end_when_stopped(stopped_since)
             if stop_at is not None and time.monotonic() >= stop_at:
                 stop_at = None
                 self._say("The time of --for is over: the sessions that are running are ended")
                 self.stop(signal.SIGINT)
 
+    def _end_when_stopped(self, since: float | None) -> float | None:
+        """Kill a playbook that somebody stopped (SIGSTOP) and left so; since when it has been."""
+        stopped = [pid for pid in self._playbooks() if state_of(pid) in STOPPED]
+        if not stopped or since is None:
+            return time.monotonic() if stopped else None
+        if time.monotonic() - since >= STOPPED_SECONDS:
+            self._say(f"The playbook has been stopped (SIGSTOP) for {STOPPED_SECONDS:.0f} s and is killed; what the hosts "
+                      "have measured meanwhile is collected by the next pass")  # fmt: skip
+            send(stopped, signal.SIGKILL)
+        return since
+
     def stop(self, number: int) -> None:
         """Send the playbook a signal: SIGINT lets it end its sessions and write what there is."""
-        for pid in _children() - self._children_before:
-            if b"ansible-playbook" in _command(pid):
-                with contextlib.suppress(ProcessLookupError):  # it may end by itself at this moment
-                    os.kill(pid, number)
+        send(self._playbooks(), number)  # it may end by itself at this moment
+
+    def _playbooks(self) -> list[int]:
+        return [pid for pid in children(os.getpid()) - self._children_before if b"ansible-playbook" in _command(pid)]
 
     def _event(self, event: Mapping[str, Any], log: IO[str]) -> bool:
         text = event.get("stdout") or ""
@@ -144,20 +162,6 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
 def _quoted(option: str) -> str:
     """ansible-runner splits its command line as a shell does."""
     return "'" + option.replace("'", "'\"'\"'") + "'"
-
-
-def _children() -> set[int]:
-    """Processes whose parent is this one."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_bytes().rsplit(b")", 1)[1].split()
-            except (OSError, IndexError):
-                continue
-            if int(fields[1]) == os.getpid():
-                found.add(int(entry.name))
-    return found
 
 
 def _command(pid: int) -> bytes:

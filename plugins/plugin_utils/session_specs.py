@@ -14,6 +14,15 @@ from .planned_steps import PlannedSteps
 from .schedule import Pair
 
 SILENCE_SLACK_SECONDS = 120.0
+ORPHAN_SLACK_SECONDS = 30.0
+MESSAGE_SECONDS = 90.0
+"""What an end waits for a message of the other one, beside the limits of the run."""
+CLEANING_SECONDS = 60.0
+"""What an end takes at most to end its processes after a run and to see that they have gone."""
+OBSERVER_SECONDS = 180.0
+"""What one observer may hold up a run: to attach its tracer, to stop counting, to hand over what it counted."""
+BEGINNING_SECONDS = 60.0
+"""What a session takes before its two ends look for each other and after they have met, beside that wait."""
 MOST_STEPS = 50
 
 
@@ -140,8 +149,46 @@ def _privileges(run: Run, user: str) -> dict[str, Any]:
 
 def silence_seconds(session: Session, ready_seconds: float) -> float:
     """The longest time between two messages to an observer: untraced runs are passed in silence."""
-    limits = [BENCHMARKS[run.benchmark].limit_seconds(run.parameters) for run in session.runs]
-    return sum(limit + 2 * ready_seconds for limit in limits) + SILENCE_SLACK_SECONDS
+    return sum(limit + 2 * ready_seconds for limit in _limits(session)) + SILENCE_SLACK_SECONDS
+
+
+def session_deadline_seconds(
+    session: Session, ready_seconds: float, rendezvous_seconds: float, observers: int = 0
+) -> float:
+    """The longest time that either end of a session can take, whatever the other end does: every wait to its end.
+
+    It is far longer than any session that goes well. ``observers`` is how many sides may be observed on a hypervisor.
+    """
+    total = rendezvous_seconds + BEGINNING_SECONDS + observers * OBSERVER_SECONDS
+    for limit in _limits(session):
+        message = limit + 2 * ready_seconds + MESSAGE_SECONDS
+        total += 2 * message + limit + ready_seconds + CLEANING_SECONDS + observers * OBSERVER_SECONDS
+    return total
+
+
+def winding_up_seconds(
+    session: Session, ready_seconds: float, rendezvous_seconds: float, met: bool, observers: int = 0
+) -> float:
+    """The longest time that one end can take when the other one has returned: it sees that nobody answers any more.
+
+    Where the two have ``met`` it may be in the middle of a run, which it ends.
+    """
+    run = max(_limits(session)) + ready_seconds + observers * OBSERVER_SECONDS if met else rendezvous_seconds
+    return run + CLEANING_SECONDS
+
+
+def _limits(session: Session) -> list[float]:
+    return [BENCHMARKS[run.benchmark].limit_seconds(run.parameters) for run in session.runs]
+
+
+def orphan_seconds(longest_session_seconds: float, longest_run_seconds: float) -> float:
+    """How long a session that a killed controller left may still run."""
+    return longest_session_seconds + longest_run_seconds + ORPHAN_SLACK_SECONDS
+
+
+def claim_deadline_seconds(wait_seconds: float, orphan: float) -> float:
+    """The longest time that claiming a host can take: another sweep, then a session that was left, are waited for."""
+    return wait_seconds + max(wait_seconds, orphan)
 
 
 def longest_run_seconds(cases: Mapping[str, Iterable[CaseSpec]], ready_seconds: float) -> float:

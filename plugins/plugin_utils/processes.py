@@ -1,0 +1,54 @@
+"""Processes of this machine as /proc shows them: whose child one is, and whether it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+STOPPED = ("T", "t")
+"""States of a process that was stopped, as by SIGSTOP."""
+
+
+def _fields(pid: int | str) -> list[bytes]:
+    """The fields of /proc/PID/stat behind the command name; empty when the process has gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rsplit(b")", 1)[1].split()
+    except (OSError, IndexError):
+        return []
+
+
+def state_of(pid: int) -> str:
+    """The letter of a process's state (``R``, ``S``, ``T`` for stopped, ``Z`` …); empty when it has gone."""
+    fields = _fields(pid)
+    return fields[0].decode() if fields else ""
+
+
+def _children_by_parent() -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        fields = _fields(entry.name) if entry.name.isdigit() else []
+        if fields:
+            found.setdefault(int(fields[1]), []).append(int(entry.name))
+    return found
+
+
+def children(pid: int) -> set[int]:
+    """Processes whose parent is this one."""
+    return set(_children_by_parent().get(pid, ()))
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes that this one started, and those that they started, parents first; not the process itself."""
+    by_parent, found = _children_by_parent(), [pid]
+    for parent in found:
+        found += by_parent.get(parent, ())
+    return found[1:]
+
+
+def send(pids: list[int], *numbers: int) -> None:
+    """Send signals to processes; who has gone, or belongs to another user, is passed over."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            for number in numbers:
+                os.kill(pid, number)

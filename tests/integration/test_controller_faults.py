@@ -1,0 +1,241 @@
+"""Whatever stops, ends or starves the controller: what was measured is kept, nothing is left, the same command continues.
+
+A matrix of faults and moments over the real main job. The passes of one test follow each other in one sweep: each is hit
+at another moment, and the next one, with the same command, has to go on from what the one before left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench import Bench, assert_measured, running, words
+from namespaces import Mesh, Pair, kill, wait_until
+
+pytestmark = pytest.mark.slow
+
+FAKETIME = f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketimeMT.so.1"
+TOLD = "the same command collects it and continues"
+
+
+@pytest.fixture
+def bench(pair: Pair, tmp_path: Path) -> Iterator[Bench]:
+    """Two hosts, throughput only, runs of two seconds; waits that are not in the way of a test."""
+    made = quick(Bench(pair, tmp_path))
+    yield made
+    end_controllers(made)
+
+
+@pytest.fixture
+def four(mesh: Mesh, tmp_path: Path) -> Iterator[Bench]:
+    """The same with four hosts."""
+    made = quick(Bench(mesh, tmp_path))
+    yield made
+    end_controllers(made)
+
+
+def end_controllers(bench: Bench) -> None:
+    """Where a test failed, something may still hang."""
+    for pid in controllers(bench):
+        kill(int(pid))
+
+
+def quick(made: Bench) -> Bench:
+    made.variables |= {
+        "pairbench_benchmarks": ["iperf3"], "pairbench_trace": False, "iperf3_seconds": 2, "pairbench_blocks": 3,
+        "pairbench_rendezvous_seconds": 20,
+    }
+    return made
+
+
+class Pass:
+    """One run of the main job that something happens to."""
+
+    def __init__(self, bench: Bench, *arguments: str, **environment: str) -> None:
+        self.bench = bench
+        self.earlier = len(records(bench))
+        self.log = bench.directory / f"pass-{len(list(bench.directory.glob('pass-*')))}.txt"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                bench.command(*arguments), cwd=bench.directory, env=bench.environment() | environment, stdout=log,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+    def await_moment(self, moment: str) -> None:
+        wait_until(lambda: MOMENTS[moment](self) or self.process.poll() is not None, 120, f"the moment {moment}")
+        assert self.process.poll() is None, f"it ended before the moment {moment}: {self.said}"
+
+    def workers(self) -> list[int]:
+        """Processes forked from the controller, each of which waits for a host."""
+        return [pid for pid in children(self.process.pid) if b"ansible-playbook" in command_line(pid)]
+
+    def end(self, seconds: float = 150) -> int:
+        """The exit status. What went wrong is said by what it printed until then."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it hangs: {self.said}") from None
+
+
+def records(bench: Bench) -> list[Path]:
+    return sorted((bench.sweep / "records").glob("*.json"))
+
+
+def children(pid: int) -> list[int]:
+    found: list[int] = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(path.read_text().rsplit(")", 1)[1].split()[1]) == pid:
+                found.append(int(path.parent.name))
+    return found
+
+
+def command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def modules(bench: Bench, host: int) -> list[int]:
+    """Programs of ours that work on a host."""
+    lines = bench.lab.hosts[host].processes()
+    return [int(line.split()[0]) for line in lines if line.split()[1].startswith("python")]
+
+
+MOMENTS: dict[str, Callable[[Pass], Any]] = {
+    "planning": lambda it: it.workers(),
+    "preparing": lambda it: modules(it.bench, 0) or modules(it.bench, 1),
+    "a run": lambda it: running(it.bench.lab),
+    "between runs": lambda it: len(records(it.bench)) > it.earlier and not running(it.bench.lab),
+    "writing tables": lambda it: list(it.bench.sweep.glob("*.csv")) or list(it.bench.sweep.glob(".*.csv.*")),
+}
+
+
+def controllers(bench: Bench) -> list[str]:
+    """Processes of ansible-playbook that work on this inventory."""
+    inventory = str(bench.directory / "lab.yml").encode()
+    paths = Path("/proc").glob("[0-9]*/cmdline")
+    return [path.parent.name for path in paths if inventory in command_line(int(path.parent.name)).split(b"\0")]
+
+
+def assert_nothing_is_left(bench: Bench) -> None:
+    wait_until(lambda: not controllers(bench), 90, "the end of every process of the controller")
+    wait_until(lambda: not any(host.processes() for host in bench.lab.hosts), 90, "hosts on which nothing runs")
+    assert all(host.listening() == "" for host in bench.lab.hosts)
+
+
+def assert_the_same_command_completes(bench: Bench, planned: int = 3) -> str:
+    """Everything planned is there once, what was kept on hosts has been collected, and records have stayed as they were."""
+    kept = {path: path.read_bytes() for path in records(bench)}
+    again = bench.run()
+    told = again.stdout + again.stderr
+    assert_measured(bench.table("runs"), planned, again.returncode, told)
+    assert all(path.read_bytes() == content for path, content in kept.items())
+    assert not bench.kept_on_hosts(), told
+    assert_nothing_is_left(bench)
+    return told
+
+
+def kill_controller(it: Pass) -> None:
+    it.process.kill()
+
+
+def kill_worker(it: Pass) -> None:
+    os.kill(it.workers()[0], signal.SIGKILL)
+
+
+def press_ctrl_c(it: Pass) -> None:
+    os.killpg(it.process.pid, signal.SIGINT)
+
+
+def press_ctrl_c_twice(it: Pass) -> None:
+    press_ctrl_c(it)
+    time.sleep(0.5)
+    with contextlib.suppress(ProcessLookupError):
+        press_ctrl_c(it)
+
+
+Hit = Callable[[Pass], None]
+MATRIX: list[tuple[str, Hit, list[str]]] = [
+    ("SIGKILL of the controller", kill_controller, ["planning", "preparing", "a run", "writing tables"]),
+    ("SIGKILL of a worker", kill_worker, ["preparing", "a run"]),
+    ("Ctrl-C", press_ctrl_c, ["preparing", "between runs"]),
+    ("Ctrl-C twice", press_ctrl_c_twice, ["a run", "writing tables"]),
+]
+
+
+@pytest.mark.parametrize(("hit", "moments"), [line[1:] for line in MATRIX], ids=[line[0] for line in MATRIX])
+def test_the_controller_is_hit_at_moments(bench: Bench, hit: Hit, moments: list[str]) -> None:
+    for moment in moments:
+        it = Pass(bench)
+        it.await_moment(moment)
+        hit(it)
+        status = it.end()
+        assert status != 0 or moment == "writing tables", it.said
+        assert_nothing_is_left(bench)
+        for path in bench.sweep.glob("*.csv"):
+            if moment == "writing tables":
+                path.unlink()  # the next pass is to write them again, whole
+        measured = len(records(bench)) + len({path.name.split(".")[0] for path in bench.kept_on_hosts()})
+        assert measured >= it.earlier, "what was measured is kept"
+        if hit is not kill_controller and moment != "planning":
+            assert "Traceback" not in it.said, it.said
+            assert moment == "writing tables" or (TOLD in words(it.said) and (bench.sweep / "runs.csv").exists()), it.said
+    assert_the_same_command_completes(bench)
+
+
+def test_results_that_nobody_takes_any_more_keep_nobody(bench: Bench) -> None:
+    """Ctrl-C twice while results that do not fit into the pipe to the controller are about to come."""
+    bench.variables |= {"iperf3_parallel": 48, "pairbench_blocks": 1}
+    it = Pass(bench)
+    it.await_moment("a run")
+    press_ctrl_c_twice(it)
+    assert it.end() != 0
+    assert_nothing_is_left(bench)
+    assert_the_same_command_completes(bench, 1)
+
+
+def test_a_stopped_controller_goes_on_where_it_was(bench: Bench) -> None:
+    it = Pass(bench)
+    it.await_moment("a run")
+    os.kill(it.process.pid, signal.SIGSTOP)
+    wait_until(lambda: not running(bench.lab), 60, "the end of the run")
+    os.kill(it.process.pid, signal.SIGCONT)
+    assert_measured(bench.table("runs") if it.end() is not None else [], 3, it.process.returncode, it.said)
+    assert_nothing_is_left(bench)
+
+
+def test_a_controller_that_is_stopped_and_killed_leaves_nobody_who_waits_to_be_heard(bench: Bench) -> None:
+    # Results of this size do not fit into the pipe to a controller that reads no more.
+    bench.variables |= {"iperf3_parallel": 48, "pairbench_blocks": 1}
+    it = Pass(bench)
+    it.await_moment("a run")
+    os.kill(it.process.pid, signal.SIGSTOP)
+    wait_until(lambda: not modules(bench, 0) and not modules(bench, 1), 60, "the end of the session")
+    it.process.kill()
+    it.end()
+    assert_nothing_is_left(bench)
+    assert "Collected 1 run that ended" in assert_the_same_command_completes(bench, 1)
+
+
+def test_a_stopped_worker_ends_the_play_with_a_sentence(bench: Bench) -> None:
+    it = Pass(bench, "-e", "pairbench_prepare_seconds=30")
+    it.await_moment("preparing")
+    os.kill(it.workers()[0], signal.SIGSTOP)
+    assert it.end() != 0
+    assert "The process of Ansible that waited for" in words(it.said) and TOLD in words(it.said), it.said
+    assert (bench.sweep / "runs.csv").exists()
+    assert_nothing_is_left(bench)
+    assert_the_same_command_completes(bench)
