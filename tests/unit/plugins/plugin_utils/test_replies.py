@@ -77,7 +77,7 @@ def good_end(asked: dict[str, Any], run: dict[str, Any]) -> dict[str, Any]:
         stdout="out", stderr="err", returncode=0, started_at=MOMENT, ended_at=MOMENT, seconds=1.25, trace_unavailable=None,
         figures={"cpu_jiffies_before": [1] * 10, "cpu_jiffies_after": [2] * 10, "memory_total_bytes": 2,
                  "memory_available_bytes": 1},
-        settings={"cpus": "0-1", "interface": "eth0", "mtu_bytes": 1500},
+        settings={"cpus": "0-1", "interface": "eth0", "mtu_bytes": 1500, "user": "nobody"},
         problem={"reason": "timed_out", "detail": "a sentence"},
         output_bytes={"stdout": 1 << 30, "stderr": None, "trace": None},
     )  # fmt: skip
