@@ -49,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
         found.pop("XDG_RUNTIME_DIR", None)
         spool = home_folder(os.environ, "XDG_STATE_HOME", ".local/state") / "spool"
         make_directory(spool)
+        for folder in (spool.parent, spool):
+            folder.chmod(0o700)  # whatever the umask is: nobody else may put something there
         print(TOLD, flush=True)
         return run_inside(with_variables(argv, {"pairbench_trace": False, "pairbench_spool": str(spool)}), found)
     except RootlessError as error:

@@ -72,7 +72,7 @@ def make_bench(blocks: int) -> list[str]:
 
 
 def assert_nothing_is_left(user: OrdinaryUser) -> None:
-    wait_until(lambda: not user.processes(), what=f"the end of {user.processes()}")
+    wait_until(lambda: not user.processes(), 60, what=f"the end of {user.processes()}")
     assert user.left_elsewhere() == []
 
 
@@ -116,7 +116,7 @@ def test_a_stopped_or_killed_command_continues_and_leaves_nothing(user: Ordinary
     )
     for number, end in enumerate(ends, start=1):
         with user.start(*make_bench(3)) as bench:
-            wait_until(lambda least=number: len(records(user)) >= least, 90, "a record")
+            wait_until(lambda least=number: len(records(user)) >= least, 300, "a record")
             end(bench)
             assert bench.stdout is not None
             told = bench.stdout.read()
