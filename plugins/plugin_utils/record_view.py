@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from .model import Side
@@ -76,6 +77,11 @@ class End:
     figures: Figures | None
     observations: tuple[Observation, ...] = ()
     """Of the processes under both guests; the server end keeps them."""
+    wall_seconds: float | None = None
+    """From start to end by the host's time of day, and ``seconds`` by a clock that nobody sets."""
+    seconds: float | None = None
+    output_cut: bool = False
+    """Whether a program printed more than was kept."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +160,24 @@ def _end(value: Any, side: Side) -> End | None:
         problem=_trouble(end.get("problem"), f"{side}.problem"),
         figures=_figures(end.get("figures"), f"{side}.figures"),
         observations=_observations(end.get("vmm"), f"{side}.vmm"),
+        wall_seconds=_wall_seconds(end, side),
+        seconds=_optional_number(end, "seconds", side),
+        output_cut=bool(end.get("output_bytes")),
     )
+
+
+def _wall_seconds(end: Mapping[str, Any], side: Side) -> float | None:
+    times = [_time_of_day(_optional_text(end, name, side)) for name in ("started_at", "ended_at")]
+    return None if times[0] is None or times[1] is None else (times[1] - times[0]).total_seconds()
+
+
+def _time_of_day(text: str | None) -> datetime | None:
+    """A time in ISO 8601 with its zone; ``None`` where it is none."""
+    try:
+        time = datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
+    except ValueError:
+        return None
+    return time if time is not None and time.tzinfo is not None else None
 
 
 def _observations(value: Any, where: str) -> tuple[Observation, ...]:
@@ -232,6 +255,18 @@ def _optional_integer(mapping: Mapping[str, Any], name: str, where: str) -> int 
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     raise MalformedRecord(f"{where}.{name} must be a whole number or null, it is {_short(value)}")
+
+
+def _optional_number(mapping: Mapping[str, Any], name: str, where: str) -> float | None:
+    value = mapping.get(name)
+    if value is None:
+        return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            return float(value) if math.isfinite(value) else None
+        except OverflowError:
+            return None
+    raise MalformedRecord(f"{where}.{name} must be a number or null, it is {_short(value)}")
 
 
 def _boolean(mapping: Mapping[str, Any], name: str, where: str) -> bool:
