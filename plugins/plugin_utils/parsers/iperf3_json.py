@@ -406,12 +406,12 @@ def _salvage(text: str) -> JsonObject | None:
     closers: list[str] = []
     good: tuple[int, str] | None = None
     for piece in _PIECE.finditer(text):
-        token = piece.group()
-        if token == ",":
+        mark = piece.group()
+        if mark == ",":
             good = (piece.start(), "".join(reversed(closers)))
-        elif token in "{[":
-            closers.append("}" if token == "{" else "]")
-        elif token in "}]" and closers:
+        elif mark in "{[":
+            closers.append("}" if mark == "{" else "]")
+        elif mark in "}]" and closers:
             closers.pop()
             good = (piece.end(), "".join(reversed(closers)))
     if good is None:

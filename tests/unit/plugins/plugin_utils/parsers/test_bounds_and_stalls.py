@@ -164,7 +164,11 @@ def test_the_rest_of_a_run_proves_nothing() -> None:
     assert stalls([*run_of(100, 100, 100), Interval(3.0, 3.02, 0)]) == []
 
 
-@given(begin=st.floats(1.0, 7.9), seconds=st.floats(1.0, 3.0), noise=st.lists(st.floats(0.93, 1.07), min_size=12, max_size=12))
+@given(
+    begin=st.floats(1.0, 7.9),
+    seconds=st.floats(1.0, 3.0),
+    noise=st.lists(st.floats(0.93, 1.07), min_size=12, max_size=12),
+)
 def test_wherever_a_second_without_data_begins_it_is_seen(begin: float, seconds: float, noise: list[float]) -> None:
     def missing(second: int) -> float:
         return max(0.0, min(second + 1, begin + seconds) - max(second, begin))
@@ -180,7 +184,7 @@ def test_noise_is_no_stall(noise: list[float]) -> None:
     assert stalls(run_of(*noise)) == []
 
 
-CLEAN = sorted(path for path in CAPTURES.rglob("*") if path.is_file() and path.parent.name != "notes" and path.name != "golden.txt")
+CLEAN = sorted(path for path in CAPTURES.rglob("*") if path.is_file() and path.name not in ("notes.md", "golden.txt"))
 
 
 def test_no_capture_of_a_network_that_stood_is_said_to_have_stalled() -> None:
