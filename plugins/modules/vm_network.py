@@ -42,6 +42,7 @@ commands:
 import ipaddress
 import json
 import os
+
 # It reads what the libvirtd of this very host prints, and nothing else.
 from xml.etree import ElementTree  # nosec B405
 

@@ -539,17 +539,16 @@ def _with_intervals(direction: Direction | None, document: JsonObject, suffix: s
     if direction is None:
         return None
     sums = [_dict(_dict(one).get(f"sum{suffix}")) for one in _list(document.get("intervals"))]
-    rows = [
-        (_number(one.get("start")), _number(one.get("end")), _number(one.get("bytes")))
-        for one in sums
-        if one and not one.get("omitted")
-    ]
-    intervals = tuple(
-        Interval(start, stop, moved)
-        for start, stop, moved in rows
-        if start is not None and stop is not None and moved is not None and moved >= 0
-    )
-    return replace(direction, intervals=intervals)
+    intervals = (_interval(one) for one in sums if one and not one.get("omitted"))
+    return replace(direction, intervals=tuple(one for one in intervals if one is not None))
+
+
+def _interval(total: JsonObject) -> Interval | None:
+    start, end, moved = (_number(total.get(name)) for name in ("start", "end", "bytes"))
+    if start is None or end is None or moved is None or moved < 0:
+        return None
+    counts = _datagrams(total)
+    return Interval(start, end, moved) if counts is None else Interval(start, end, moved, counts.lost, counts.packets)
 
 
 def _direction(
