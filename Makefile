@@ -11,7 +11,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Without it the default lab is measured untraced, in a user namespace, as a sweep of another name.
 ROOTLESS = $$([ "$(INVENTORY)" != lab ] || [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null || echo rootless)
 
-.PHONY: venv tools bench test test-unit test-integration test-slow lint docs wheel molecule execution-environment clean
+.PHONY: venv tools bench test test-unit test-integration test-slow lint audit docs wheel molecule execution-environment clean
 
 venv: $(VENV)/.ready
 
@@ -22,7 +22,8 @@ $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check \
 	    'ansible-core>=2.17,<2.22' 'ansible-runner>=2.4' 'jinja2>=3.1' 'pandas>=2.1' 'scipy>=1.11' \
-	    'pytest>=8' 'hypothesis>=6.100' 'ruff>=0.6,<0.18' 'mypy>=1.11' pandas-stubs scipy-stubs types-PyYAML build
+	    'pytest>=8' 'hypothesis>=6.100' 'ruff>=0.6,<0.18' 'mypy>=1.11' pandas-stubs scipy-stubs types-PyYAML build \
+	    'bandit[toml]>=1.8' 'pip-audit>=2.7'
 	$(PYTHON) tools/link_collection.py $(BIN)
 	touch $@
 
@@ -50,6 +51,12 @@ test-slow: tools
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/mypy plugins/plugin_utils
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive plugins tools benchmarks
+	$(BIN)/python tools/audit.py --where-it-can
+
+# Known vulnerabilities of everything that is installed for the project. Needs a service on the internet.
+audit: venv
+	$(BIN)/python tools/audit.py
 
 docs: venv
 	$(BIN)/python tools/make_variables_page.py

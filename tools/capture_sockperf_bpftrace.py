@@ -162,7 +162,7 @@ def sockperf_captures(place: Place) -> None:
         "throughput-fragments", place.run("sockperf", "tp", *address, "-t", "1", "-m", "4000", "--mps", "500")
     )
     save("throughput-giga", place.run("sockperf", "tp", *address, "-t", "1", "-m", "9000", "--giga-size"))
-    log = "/tmp/full.log"
+    log = "/root/pairbench-full.log"
     save(
         "ping-pong-logged",
         place.run("sockperf", "pp", *address, "-t", "2", "--mps", "200", "--full-log", log, "--full-rtt"),
@@ -170,12 +170,12 @@ def sockperf_captures(place: Place) -> None:
     save("full-log-rtt", place.path(log).read_text(encoding="utf-8"))
     place.run("sockperf", "pp", *address, "-t", "2", "--mps", "200", "--full-log", log)
     save("full-log-latency", place.path(log).read_text(encoding="utf-8"))
-    place.path("/tmp/playback.txt").write_text(
+    place.path("/root/pairbench-playback.txt").write_text(
         "".join(f"{i * 0.01:.6f}, 64\n" for i in range(1, 150)), encoding="utf-8"
     )
     save(
         "playback",
-        place.run("sockperf", "pb", *address, "--reply-every", "1", "--data-file", "/tmp/playback.txt"),
+        place.run("sockperf", "pb", *address, "--reply-every", "1", "--data-file", "/root/pairbench-playback.txt"),
     )
     client = place.start("sockperf", "ping-pong", *address, "-t", "5", "--mps", "500")
     time.sleep(4)
@@ -217,8 +217,8 @@ def sockperf_captures(place: Place) -> None:
 
 def _feed(place: Place) -> str:
     """A connection list of two ports, for a server of two threads."""
-    place.path("/tmp/feed.txt").write_text(f"U:127.0.0.1:{PORT}\nU:127.0.0.1:{PORT + 5}\n", encoding="utf-8")
-    return "/tmp/feed.txt"
+    place.path("/root/pairbench-feed.txt").write_text(f"U:127.0.0.1:{PORT}\nU:127.0.0.1:{PORT + 5}\n", encoding="utf-8")
+    return "/root/pairbench-feed.txt"
 
 
 def sockperf_version(place: Place) -> str:
@@ -236,8 +236,8 @@ def bpftrace_captures(place: Place) -> None:
 
     def trace(name: str, script: str, *arguments: str, env: dict[str, str] | None = None) -> None:
         for form in ("text", "json"):
-            place.path("/tmp/out").unlink(missing_ok=True)
-            errors = place.run("bpftrace", "-f", form, "-o", "/tmp/out", *arguments, "-e", script, env=env)
+            place.path("/root/pairbench-out").unlink(missing_ok=True)
+            errors = place.run("bpftrace", "-f", form, "-o", "/root/pairbench-out", *arguments, "-e", script, env=env)
             _save_trace(place, folder / f"{name}.{form}", errors)
 
     trace("count", COUNT, "-c", DD)
@@ -252,15 +252,15 @@ def bpftrace_captures(place: Place) -> None:
     with _thread_named("CPU 0/KVM, a:b") as pid:
         trace("thread-name", NAMED.replace("PID", str(pid)))
     for form in ("text", "json"):
-        place.path("/tmp/out").unlink(missing_ok=True)
-        arguments = ("-f", form, "-o", "/tmp/out", "-e", COUNT, "-c", "/bin/sleep 4")
+        place.path("/root/pairbench-out").unlink(missing_ok=True)
+        arguments = ("-f", form, "-o", "/root/pairbench-out", "-e", COUNT, "-c", "/bin/sleep 4")
         process = place.start("bpftrace", *arguments)
         time.sleep(3)
         _save_trace(place, folder / f"killed.{form}", stop(process, signal.SIGKILL))
 
 
 def _save_trace(place: Place, path: Path, errors: str) -> None:
-    out = place.path("/tmp/out")
+    out = place.path("/root/pairbench-out")
     path.write_text(out.read_text(encoding="utf-8") if out.exists() else "", encoding="utf-8")
     path.with_name(path.name + ".stderr").write_text(errors, encoding="utf-8")
 

@@ -1,7 +1,8 @@
 """The validity gate: what may be believed of one run.
 
 Exit codes of iperf3 and sockperf lie both ways, so a run is judged on the content of its record alone. A run
-is ``failed`` when nothing was measured and ``invalid`` when something was measured that cannot be believed;
+is ``failed`` when nothing was measured, or when what ended it had nothing to do with the network
+(`NEVER_MEASURED`), and ``invalid`` when something was measured that cannot be believed;
 only ``valid`` runs give samples and system-call rows. A figure that was not measured is absent, never 0.
 """
 
@@ -13,7 +14,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from .model import Judgement, Sample, Side, SyscallCount, Target
+from .model import Judgement, Sample, Side, Status, SyscallCount, Target
+from .parsers.bounds import beyond, beyond_calls
 from .parsers.finding import Finding
 from .parsers.scan import scan
 from .parsers.sockperf_text import LOST
@@ -107,15 +109,22 @@ CHECKS: Mapping[str, str] = MappingProxyType(
 )
 """Remarks that do not change a run's status."""
 
+NEVER_MEASURED = frozenset(
+    {
+        "unreachable", "module_failed", "interrupted", "not_run", "no_end", "peer_lost", "control_port", "control_changed",
+        "host_busy", "host_rebooted", "disk_full", "host_error", "malformed_reply", "no_answer", "process_stopped",
+        "process_killed", "output_too_large", "tracer_killed", "tracer_error",
+    }
+)  # fmt: skip
+"""Reasons for which a run is ``failed`` whatever was printed until then: another try may well go better."""
 CLOSING_WORDS = frozenset({"peer_lost", "interrupted"})
 """What an end says that did not hear the other end's closing word. A run that was whole on both ends stays so."""
-CUT_SHORT = CLOSING_WORDS | {
-    "process_stopped", "process_killed", "tracer_killed", "tracer_error", "disk_full", "host_error", "output_too_large",
-    "control_changed", "malformed_reply",
-}  # fmt: skip
-"""Problems that come from outside the benchmark: such a run may be tried again, whatever was printed until then."""
-CONSEQUENCES = frozenset({"peer_lost", "server_not_ready"})
-"""What one end says because of what happened to the other one."""
+CONSEQUENCES: Mapping[str, int] = MappingProxyType({"no_answer": 1, "peer_lost": 2, "server_not_ready": 2})
+"""What is said of the other end, in the order in which it is believed where nobody says what went wrong on their own."""
+
+CLOCK_SECONDS = 1.0
+CLOCK_SHARE = 0.001
+"""What two clocks may differ by without one being set: NTP slews by half of this share at most."""
 
 SECONDS_TOLERANCE = 0.02
 SECONDS_TOLERANCE_MIN = 0.2
@@ -144,12 +153,11 @@ def _judge(record: RecordView) -> Judgement:
     if trouble is not None:
         return Judgement("failed", trouble.reason, trouble.detail)
     told = _told_by_an_end(record)
-    if told is None or told.reason not in CUT_SHORT:
-        return _by_content(record, client, server, told)
-    judged = _by_content(record, client, server, None)
-    if told.reason in CLOSING_WORDS and judged.status == "valid":
-        return judged
-    return Judgement("failed", told.reason, told.detail)
+    if told is not None and told.reason in CLOSING_WORDS:
+        judged = _by_content(record, client, server, None)
+        if judged.status == "valid":
+            return judged
+    return _by_content(record, client, server, told)
 
 
 def _by_content(
@@ -157,13 +165,19 @@ def _by_content(
 ) -> Judgement:
     trouble = told or _ended_by_its_limit(record) or _told_by_the_client(record, client)
     if trouble is not None:
-        measured = isinstance(client, Finding) and client.status != "failed"
-        return Judgement("invalid" if measured else "failed", trouble.reason, trouble.detail)
+        return _without_figures(trouble, measured=isinstance(client, Finding) and client.status != "failed")
     assert isinstance(client, Finding)
     trouble = _not_as_planned(record, client) or _not_confirmed(record, client, server)
     if trouble is not None:
-        return Judgement("invalid", trouble.reason, trouble.detail)
-    return _believe(record, client, server if isinstance(server, Finding) else None)
+        return _without_figures(trouble, measured=True)
+    judgement = _believe(record, client, server if isinstance(server, Finding) else None)
+    sentence = beyond(judgement.samples, client.measured) or beyond_calls(judgement.syscalls)
+    return _without_figures(Trouble("out_of_bounds", sentence), measured=True) if sentence else judgement
+
+
+def _without_figures(trouble: Trouble, *, measured: bool) -> Judgement:
+    status: Status = "invalid" if measured and trouble.reason not in NEVER_MEASURED else "failed"
+    return Judgement(status, trouble.reason, trouble.detail)
 
 
 # What each end's output says.
@@ -224,9 +238,12 @@ def _nothing_measured(record: RecordView) -> Trouble | None:
 
 def _told_by_an_end(record: RecordView) -> Trouble | None:
     """A problem that an end saw itself: the one from which the other follows, else the server's."""
-    troubles = [(end, _known(end.problem, "tool_error")) for end in record.ends if end.problem is not None]
-    for end, trouble in sorted(troubles, key=lambda found: found[1].reason in CONSEQUENCES):
+    told = [(end, _known(end.problem, "tool_error")) for end in record.ends if end.problem is not None]
+    for end, trouble in sorted(told, key=lambda item: CONSEQUENCES.get(item[1].reason, 0)):
         return Trouble(trouble.reason, f"{end.side}: {trouble.detail}")
+    for end in record.ends:
+        if end.output_cut:
+            return Trouble("output_too_large", f"{end.side}: {REASONS['output_too_large']}")
     return None
 
 
@@ -264,6 +281,7 @@ def _not_as_planned(record: RecordView, client: Finding) -> Trouble | None:
         _other_duration(record, client)
         or _other_parameters(record, client)
         or _other_peer(record, client)
+        or _too_many_messages(record, client)
         or _lost_message(record, client)
         or _mixed_versions(record, client)
     )
@@ -332,6 +350,19 @@ def _spelt(address: object) -> str:
         return str(ipaddress.ip_address(text))
     except ValueError:
         return text
+
+
+def _too_many_messages(record: RecordView, client: Finding) -> Trouble | None:
+    """In a ping-pong one message at a time is on its way, so their round trips one after another fill the run."""
+    burst = number_of(record.parameters, "burst") or client.parameters.get("burst") or 1
+    if record.benchmark != "sockperf" or record.parameters.get("mode") != "ping-pong" or burst != 1:
+        return None
+    figures = {sample.metric: sample.value for sample in client.samples}
+    rate, trip = figures.get("message_rate"), figures.get("rtt_mean", 2 * figures.get("latency_mean", 0.0))
+    if rate is None or rate * trip / 1e6 <= 1 + SECONDS_TOLERANCE:
+        return None
+    told = f"{rate:.0f} round trips a second of {trip:.3f} us each do not fit into a second"
+    return Trouble("out_of_bounds", f"{told} of a ping-pong.")
 
 
 def _lost_message(record: RecordView, client: Finding) -> Trouble | None:
@@ -472,6 +503,24 @@ def _checks(record: RecordView, client: Finding, server: Finding | None) -> Iter
     handled = _handled(server).get("messages_handled")
     if sent is not None and handled is not None and handled < sent - MESSAGE_SLACK:
         yield "messages_lost", f"the server handled {handled:.0f} of {sent:.0f} messages"
+    found = (("client", client), ("server", server))
+    stalls = [f"{side}: {finding.stalled}" for side, finding in found if finding is not None and finding.stalled]
+    if stalls:
+        yield "stalled", "; ".join(stalls)
+    clocks = [sentence for end in record.ends if (sentence := _set_clock(end))]
+    if clocks:
+        yield "clock_set", "; ".join(clocks)
+
+
+def _set_clock(end: End) -> str:
+    """By how much an end's time of day moved against the clock that nobody sets; empty where it did not."""
+    if end.wall_seconds is None or end.seconds is None:
+        return ""
+    moved = end.wall_seconds - end.seconds
+    if abs(moved) <= CLOCK_SECONDS + CLOCK_SHARE * abs(end.seconds):
+        return ""
+    way = "forward" if moved > 0 else "back"
+    return f"the clock of {end.host or end.side} was set {way} by {abs(moved):.1f} s during the run"
 
 
 def _host_samples(end: End) -> Iterator[Sample]:

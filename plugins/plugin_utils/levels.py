@@ -97,12 +97,15 @@ def overlap(spans: Iterable[Span]) -> Span | None:
 def total_throughput(records: Sequence[Record], judgement_of: Callable[[Record], Judgement] = judge) -> Total | None:
     """The sum of what the runs of one step received while all of them were running.
 
-    ``None`` when a run is not valid or gives no intervals (sockperf, text output, ``--bidir``), and when the runs did not
-    all overlap, or overlapped for less time than their starts are uncertain by. Never 0 for what was not measured.
+    ``None`` when a run is not valid, gives no intervals (sockperf, text output, ``--bidir``) or had a clock set in it, and
+    when the runs did not all overlap, or overlapped for less time than their starts are uncertain by. Never 0 for what
+    was not measured.
     """
     transfers = []
     for record in records:
-        transfer = transfer_of(record) if judgement_of(record).status == "valid" else None
+        judgement = judgement_of(record)
+        placed = judgement.status == "valid" and "clock_set" not in judgement.checks
+        transfer = transfer_of(record) if placed else None
         if transfer is None:
             return None
         transfers.append(transfer)

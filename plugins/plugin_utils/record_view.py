@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from .model import Side
+
+LONGEST_SECONDS = 1e12
 
 
 class MalformedRecord(ValueError):
@@ -80,6 +83,10 @@ class End:
     seconds: float | None = None
     observations: tuple[Observation, ...] = ()
     """Of the processes under both guests; the server end keeps them."""
+    wall_seconds: float | None = None
+    """From start to end by the host's time of day; ``seconds`` is by a clock that nobody sets."""
+    output_cut: bool = False
+    """Whether a program printed more than was kept."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +169,23 @@ def _end(value: Any, side: Side) -> End | None:
         ended_at=_optional_text(end, "ended_at", side),
         seconds=_optional_seconds(end, side),
         observations=_observations(end.get("vmm"), f"{side}.vmm"),
+        wall_seconds=_wall_seconds(end, side),
+        output_cut=bool(end.get("output_bytes")),
     )
+
+
+def _wall_seconds(end: Mapping[str, Any], side: Side) -> float | None:
+    times = [_time_of_day(_optional_text(end, name, side)) for name in ("started_at", "ended_at")]
+    return None if times[0] is None or times[1] is None else (times[1] - times[0]).total_seconds()
+
+
+def _time_of_day(text: str | None) -> datetime | None:
+    """A time in ISO 8601 with its zone; ``None`` where it is none."""
+    try:
+        time = datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
+    except ValueError:
+        return None
+    return time if time is not None and time.tzinfo is not None else None
 
 
 def _observations(value: Any, where: str) -> tuple[Observation, ...]:
@@ -244,8 +267,10 @@ def _optional_integer(mapping: Mapping[str, Any], name: str, where: str) -> int 
 
 def _optional_seconds(mapping: Mapping[str, Any], where: str) -> float | None:
     value = mapping.get("seconds")
-    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf):
-        return value
+    if value is None:
+        return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < LONGEST_SECONDS:
+        return float(value)
     raise MalformedRecord(f"{where}.seconds must be a number of seconds or null, it is {_short(value)}")
 
 

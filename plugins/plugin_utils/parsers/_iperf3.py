@@ -141,10 +141,7 @@ def judge(run: Measured) -> Finding:
         notes=run.notes,
         line=run.line,
         measured=_measured(run),
-        stalled=stall_sentence(
-            (f" in the {'reverse' if suffix else 'forward'} direction" if run.forward and run.backward else "", one.intervals)
-            for suffix, one in _named_directions(run)
-        ),
+        stalled=stall_sentence((_words(run, suffix), one.intervals) for suffix, one in _named_directions(run)),
     )
 
 
@@ -181,6 +178,13 @@ def _named_directions(run: Measured) -> tuple[tuple[str, Direction], ...]:
     return () if only is None else (("", only),)
 
 
+def _words(run: Measured, suffix: str) -> str:
+    """Name a direction where there are two."""
+    if run.forward is None or run.backward is None:
+        return ""
+    return " from the server to the client" if suffix else " from the client to the server"
+
+
 def _first_problem(run: Measured) -> tuple[Status, Problem] | None:
     """Return what makes the run unusable, with the status it earns, most telling first."""
     directions = [direction for _, direction in _named_directions(run)]
@@ -196,7 +200,7 @@ def _first_problem(run: Measured) -> tuple[Status, Problem] | None:
         return "failed", Problem(
             "no_data", "The output has an end but no figures in it; see the tool's errors."
         )
-    for check in (_out_of_bounds, _no_data, _no_seconds, _wrong_length, _missing_streams, _implausible_intervals, _disagreement):
+    for check in _CHECKS:
         found = check(run)
         if found is not None:
             return worst, found
@@ -286,6 +290,11 @@ def _implausible_intervals(run: Measured) -> Problem | None:
     if run.interval_count > expected + 2:
         return Problem("malformed", f"{expected} intervals were expected and {run.interval_count} reported.")
     return None
+
+
+_CHECKS = (
+    _out_of_bounds, _no_data, _no_seconds, _wrong_length, _missing_streams, _implausible_intervals, _disagreement,
+)  # fmt: skip
 
 
 def _with_directions(

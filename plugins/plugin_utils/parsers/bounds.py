@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from ..model import Sample
+from ..model import Sample, SyscallCount
 from .finding import CallCount, Finding
 
 LARGEST_COUNT = 2.0**63 - 1
@@ -64,7 +64,7 @@ def beyond(samples: Iterable[Sample], measured: Mapping[str, float] | None = Non
     return ""
 
 
-def beyond_calls(calls: Iterable[CallCount]) -> str:
+def beyond_calls(calls: Iterable[CallCount | SyscallCount]) -> str:
     """The same for rows of system calls."""
     for call in calls:
         for name, value in (("calls", call.calls), ("ns", call.time_ns)):

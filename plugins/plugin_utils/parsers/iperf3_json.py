@@ -406,12 +406,12 @@ def _salvage(text: str) -> JsonObject | None:
     closers: list[str] = []
     good: tuple[int, str] | None = None
     for piece in _PIECE.finditer(text):
-        token = piece.group()
-        if token == ",":
+        mark = piece.group()
+        if mark == ",":
             good = (piece.start(), "".join(reversed(closers)))
-        elif token in "{[":
-            closers.append("}" if token == "{" else "]")
-        elif token in "}]" and closers:
+        elif mark in "{[":
+            closers.append("}" if mark == "{" else "]")
+        elif mark in "}]" and closers:
             closers.pop()
             good = (piece.end(), "".join(reversed(closers)))
     if good is None:
@@ -447,10 +447,10 @@ def measure(loaded: Loaded) -> Measured:
     )
     run = replace(run, **_cpu(end, side), **_streams(start, test, end), **_intervals(document, test))
     run = _with_directions(run, document, end, test)
-    return replace(run, disagreements=tuple(_disagreements(document, end, run, _flag(test.get("reverse")))))
+    return replace(run, disagreements=tuple(_disagreements(document, end, run)))
 
 
-def _disagreements(document: JsonObject, end: JsonObject, run: Measured, reverse: bool) -> Iterator[Problem]:
+def _disagreements(document: JsonObject, end: JsonObject, run: Measured) -> Iterator[Problem]:
     """Say what in a document cannot be of one run: misplaced keys, sums of something else, impossible rates."""
     loose = [key for key in document if key.startswith("sum") or key in _ENDS_OWN]
     loose += [key for key in end if key in _NEVER_ENDS_OWN]
@@ -460,33 +460,33 @@ def _disagreements(document: JsonObject, end: JsonObject, run: Measured, reverse
         yield from _interval_disagreements(_dict(one), run)
     for name in sorted(key for key in end if key.startswith("sum")):
         yield from _sum_disagreements(name, _dict(end.get(name)), end, run)
-    yield from _whole_disagreements(run, reverse)
+    yield from _whole_disagreements(run)
 
 
 def _interval_disagreements(interval: JsonObject, run: Measured) -> Iterator[Problem]:
     streams = [_dict(one) for one in _list(interval.get("streams"))]
     sums = {key: _dict(value) for key, value in interval.items() if key.startswith("sum")}
-    if run.streams_expected is not None and len(streams) != run.streams_expected:
+    if streams and run.streams_expected is not None and len(streams) != run.streams_expected:
         yield Problem("streams_disagree", f"An interval has {len(streams)} of {run.streams_expected} streams.")
     for one in sums.values():
         mine = [stream for stream in streams if len(sums) == 1 or stream.get("sender") == one.get("sender")]
         yield from _not_the_sum("of an interval", one, mine)
-        wrong = one.get("sender")
-        # An end that sends in one direction only cannot have received, and the other way round.
-        if len(sums) == 1 and isinstance(wrong, bool) and run.side is not None and "reverse" in run.parameters:
-            sends = (run.side == "client") != bool(run.parameters["reverse"])
-            if wrong != sends:
-                yield Problem("malformed", "The intervals are of the other direction than the settings say.")
+        if len(sums) == 1 and _is_other_direction(one.get("sender"), run):
+            yield Problem("malformed", "The intervals are of the other direction than the settings say.")
+
+
+def _is_other_direction(sent: Any, run: Measured) -> bool:
+    """Tell whether an end of a run in one direction sent where it should have received, or the other way round."""
+    if not isinstance(sent, bool) or run.side is None or "reverse" not in run.parameters:
+        return False
+    return sent != ((run.side == "client") != bool(run.parameters["reverse"]))
 
 
 def _sum_disagreements(name: str, total: JsonObject, end: JsonObject, run: Measured) -> Iterator[Problem]:
     number, rate, seconds = (_positive(total.get(key)) for key in ("bytes", "bits_per_second", "seconds"))
-    both = "sum_received" in end or "sum_sent" in end
-    if number and rate and seconds and (both or not (run.protocol or "").upper() == "UDP"):
-        if abs(8 * number / rate - seconds) > _RATE_TOLERANCE * seconds:
-            yield Problem("malformed", f'In "{name}" the rate is not the bytes in the seconds beside it.')
-    elif number and rate and seconds:
-        slack = max(_RATE_TOLERANCE * seconds, _OLD_RATE_TOLERANCE_SECONDS)
+    if number and rate and seconds:
+        own = "sum_received" in end or "sum_sent" in end or (run.protocol or "").upper() != "UDP"
+        slack = max(_RATE_TOLERANCE * seconds, 0 if own else _OLD_RATE_TOLERANCE_SECONDS)
         if abs(8 * number / rate - seconds) > slack:
             yield Problem("malformed", f'In "{name}" the rate is not the bytes in the seconds beside it.')
     role = "receiver" if name.startswith("sum_received") else "sender"
@@ -508,7 +508,7 @@ def _not_the_sum(words: str, total: JsonObject, parts: list[JsonObject]) -> Iter
         )
 
 
-def _whole_disagreements(run: Measured, reverse: bool) -> Iterator[Problem]:
+def _whole_disagreements(run: Measured) -> Iterator[Problem]:
     for direction in (run.forward, run.backward):
         if direction is None or not direction.intervals or run.side is None:
             continue
@@ -539,17 +539,16 @@ def _with_intervals(direction: Direction | None, document: JsonObject, suffix: s
     if direction is None:
         return None
     sums = [_dict(_dict(one).get(f"sum{suffix}")) for one in _list(document.get("intervals"))]
-    rows = [
-        (_number(one.get("start")), _number(one.get("end")), _number(one.get("bytes")))
-        for one in sums
-        if one and not one.get("omitted")
-    ]
-    intervals = tuple(
-        Interval(start, stop, moved)
-        for start, stop, moved in rows
-        if start is not None and stop is not None and moved is not None and moved >= 0
-    )
-    return replace(direction, intervals=intervals)
+    intervals = (_interval(one) for one in sums if one and not one.get("omitted"))
+    return replace(direction, intervals=tuple(one for one in intervals if one is not None))
+
+
+def _interval(total: JsonObject) -> Interval | None:
+    start, end, moved = (_number(total.get(name)) for name in ("start", "end", "bytes"))
+    if start is None or end is None or moved is None or moved < 0:
+        return None
+    counts = _datagrams(total)
+    return Interval(start, end, moved) if counts is None else Interval(start, end, moved, counts.lost, counts.packets)
 
 
 def _direction(

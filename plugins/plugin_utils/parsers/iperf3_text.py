@@ -237,11 +237,17 @@ class _Run:
         self.interval_streams[key] = count + 1
         kept = self.intervals.setdefault(row.role, {})
         if row.stream == "SUM" or row.stream in kept or not kept.keys() - {"SUM"}:
-            kept.setdefault(row.stream, []).append(Interval(row.start, row.end, row.transfer))
+            kept.setdefault(row.stream, []).append(_interval(row))
         self.interval_lengths[row.seconds] += 1
 
     def take_stream(self, match: re.Match[str]) -> None:
         self.connected[match["id"]] = match
+
+
+def _interval(row: _Row) -> Interval:
+    if row.datagrams is None:
+        return Interval(row.start, row.end, row.transfer)
+    return Interval(row.start, row.end, row.transfer, row.datagrams.lost, row.datagrams.packets)
 
 
 class TextRecogniser:

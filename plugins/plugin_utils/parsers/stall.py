@@ -2,7 +2,9 @@
 
 An interval that carried next to nothing is a stall by itself. One that falls across the border of two intervals leaves
 two neighbours that together lack what an interval carries; that is told from a network that is merely uneven by the
-other intervals, which must all be alike. The first intervals of a run may be low because TCP has just begun, so they
+other intervals, which must all be alike. A sender that is held to a rate makes up for what it missed: then an
+interval that lacks much is followed by one that has too much, and a receiver of datagrams misses many at once while it
+misses none before and after. The first intervals of a run may be low because TCP has just begun, so they
 are a stall only where nothing at all came, or where more had come before.
 """
 
@@ -19,6 +21,12 @@ LACKING_SHARE = 0.9
 """Two neighbours that together lack this share of one interval hold a stall across their border ..."""
 EVEN_SHARE = 0.8
 """... where every other interval carried at least this share of the usual."""
+STEADY_SHARE = 0.9
+"""In a stream held to a rate every other interval carries at least this share of the usual, and no more above it."""
+MISSED_SHARE = 0.4
+"""What one interval of such a stream lacks, or loses at once, where it stood still ..."""
+MADE_UP_SHARE = 0.15
+"""... and what the next one has too much."""
 FEWEST_OTHERS = 3
 STUB_SHARE = 0.5
 """An interval shorter than this share of the usual is the rest of a run and proves nothing."""
@@ -31,6 +39,10 @@ class Interval:
     start: float
     end: float
     transferred_bytes: float
+    lost: float = 0.0
+    """Datagrams lost in it, where the receiver of datagrams tells."""
+    packets: float = 0.0
+    """Datagrams sent in it, the lost ones among them."""
 
     @property
     def rate(self) -> float:
@@ -64,7 +76,7 @@ def stalls(intervals: Sequence[Interval]) -> list[tuple[float, float, float]]:
     for index in range(_beginning(shares)):
         empty[index] = shares[index] == 0
     found = _empty_stretches(measured, empty)
-    return found or _across_a_border(measured, shares)
+    return found or _across_a_border(measured, shares) or _made_up_for(measured, shares) or _lost_at_once(measured)
 
 
 def _without_stubs(intervals: Sequence[Interval]) -> list[Interval]:
@@ -102,3 +114,26 @@ def _across_a_border(measured: Sequence[Interval], shares: Sequence[float]) -> l
         return []
     start, end = measured[lowest].start, measured[lowest + 1].end
     return [(start, end, lacking * (end - start) / 2)]
+
+
+def _made_up_for(measured: Sequence[Interval], shares: Sequence[float]) -> list[tuple[float, float, float]]:
+    for index in range(1, len(shares) - 1):
+        others = [share for place, share in enumerate(shares) if place not in (index, index + 1)]
+        steady = len(others) >= FEWEST_OTHERS and all(abs(1 - share) <= 1 - STEADY_SHARE for share in others)
+        if steady and shares[index] <= 1 - MISSED_SHARE and shares[index + 1] >= 1 + MADE_UP_SHARE:
+            length = measured[index].end - measured[index].start
+            return [(measured[index].start, measured[index + 1].end, length * (1 - shares[index]))]
+    return []
+
+
+def _lost_at_once(measured: Sequence[Interval]) -> list[tuple[float, float, float]]:
+    usual = median(one.packets for one in measured)
+    worst = max(range(len(measured)), key=lambda index: measured[index].lost)
+    others = [one for index, one in enumerate(measured) if abs(index - worst) > 1]
+    if usual <= 0 or len(others) < FEWEST_OTHERS or measured[worst].lost < MISSED_SHARE * usual:
+        return []
+    if any(one.lost > (1 - STEADY_SHARE) ** 2 * usual for one in others):
+        return []
+    lost = sum(one.lost for one in measured[max(worst - 1, 0) : worst + 2])
+    start, end = measured[worst].start, measured[worst].end
+    return [(start, end, (end - start) * min(1.0, lost / usual))]

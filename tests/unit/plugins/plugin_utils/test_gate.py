@@ -5,11 +5,18 @@ from __future__ import annotations
 import copy
 import json
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.plugin_utils.gate import CHECKS, REASONS, cpu_shares, judge
+from ansible_collections.pairbench.lab.plugins.plugin_utils.gate import (
+    CHECKS,
+    NEVER_MEASURED,
+    REASONS,
+    cpu_shares,
+    judge,
+)
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import Judgement
 from ansible_collections.pairbench.lab.plugins.plugin_utils.record_view import Figures
 from hypothesis import given, settings
@@ -461,3 +468,105 @@ def test_every_reason_that_is_written_anywhere_is_known() -> None:
             found.add(next(word for word in match.groups() if word))
     assert {"port_taken", "peer_lost", "truncated", "no_end", "not_run"} <= found
     assert found - {"valid", "invalid", "failed"} <= set(REASONS)
+
+
+# What was stopped from outside, figures that cannot be, clocks and stalls.
+
+
+@pytest.mark.parametrize("side", ["server", "client"])
+@pytest.mark.parametrize("reason", sorted(NEVER_MEASURED))
+def test_what_ended_a_run_from_outside_makes_it_failed_whatever_was_printed(side: str, reason: str) -> None:
+    assert reason in REASONS
+    judgement = spoiled("iperf3_tcp", side, "problem", value={"reason": reason, "detail": "told"})
+    assert_not_believed(judgement, "failed", reason)
+    assert judgement.detail == f"{side}: told"
+
+
+def test_the_end_that_went_wrong_itself_names_the_reason() -> None:
+    record = load("iperf3_tcp")
+    record["server"]["problem"] = {"reason": "peer_lost", "detail": "the client went away"}
+    record["client"]["problem"] = {"reason": "process_stopped", "detail": "iperf3 was stopped"}
+    judgement = judge(record)
+    assert_not_believed(judgement, "failed", "process_stopped")
+    assert judgement.detail == "client: iperf3 was stopped"
+    record["client"]["problem"] = None
+    assert_not_believed(judge(record), "failed", "peer_lost")
+
+
+def test_an_interrupted_client_is_failed_though_it_printed_figures() -> None:
+    words = r'("intervals":)'
+    error = '"error": "error - control socket has closed unexpectedly", \\1'
+    assert_not_believed(replaced("iperf3_tcp", "client", words, error), "failed", "interrupted")
+
+
+def test_an_output_that_was_cut_is_failed() -> None:
+    cut = {"stdout": 300 << 20, "stderr": 0, "trace": 0}
+    judgement = spoiled("iperf3_tcp", "server", "output_bytes", value=cut)
+    assert_not_believed(judgement, "failed", "output_too_large")
+    assert spoiled("iperf3_tcp", "server", "output_bytes", value=None).status == "valid"
+
+
+def test_figures_that_cannot_be_are_refused() -> None:
+    judgement = replaced("iperf3_tcp", "client", r'("bits_per_second":)\s*[\d.e+]+', r"\1 1e308")
+    assert_not_believed(judgement, "invalid", "out_of_bounds")
+    judgement = spoiled("iperf3_tcp", "client", "figures", "memory_total_bytes", value=10**30)
+    assert_not_believed(judgement, "invalid", "out_of_bounds")
+    largest = "<MAX> observation = 1" + "0" * 30 + ".000"
+    judgement = replaced("sockperf_udp", "client", r"<MAX> observation = *[\d.]+", largest)
+    assert_not_believed(judgement, "invalid", "out_of_bounds")
+
+
+def test_more_round_trips_than_fit_into_the_run_are_refused() -> None:
+    record = load("sockperf_udp")
+    # Every latency ten times as long, and as many messages in the same time.
+    record["client"]["stdout"] = re.sub(
+        r"(observation|percentile [\d.]+|latency|Latency is)( *=? *)(\d+\.\d{3})",
+        lambda found: f"{found[1]}{found[2]}{float(found[3]) * 10:.3f}",
+        record["client"]["stdout"],
+    )
+    judgement = judge(record)
+    assert_not_believed(judgement, "invalid", "out_of_bounds")
+    assert "round trips" in judgement.detail
+
+
+@pytest.mark.parametrize(("seconds", "way"), [(3600.0, "forward by 3600.0 s"), (-90.0, "back by 90.0 s"), (0.9, "")])
+def test_a_clock_that_was_set_is_a_check_and_nothing_else(seconds: float, way: str) -> None:
+    record = load("iperf3_tcp")
+    end = record["client"]
+    ended = datetime.fromisoformat(end["ended_at"].replace("Z", "+00:00")) + timedelta(seconds=seconds)
+    end["ended_at"] = ended.isoformat().replace("+00:00", "Z")
+    judgement = judge(record)
+    assert judgement.status == "valid"
+    assert values(judgement) == values(judge(load("iperf3_tcp")))
+    assert ("clock_set" in judgement.checks) == bool(way)
+    assert not way or f"the clock of {end['host']} was set {way}" in judgement.checks["clock_set"]
+
+
+@pytest.mark.parametrize("value", [None, "", "yesterday", "2026-01-01", "2026-01-01T00:00:00"])
+def test_a_time_of_day_that_is_none_is_no_fault(value: str | None) -> None:
+    judgement = spoiled("iperf3_tcp", "client", "started_at", value=value)
+    assert (judgement.status, judgement.checks) == ("valid", {})
+
+
+def test_a_stall_is_a_check_that_says_which_end_saw_it() -> None:
+    record = load("iperf3_tcp_untraced")
+    document = json.loads(record["client"]["stdout"])
+    first = document["intervals"][0]
+    seconds = 10
+    amounts = [0 if second == 4 else 10**9 for second in range(seconds)]
+    document["intervals"] = [
+        {"sum": first["sum"] | {"start": second, "end": second + 1, "seconds": 1.0, "bytes": amount}}
+        for second, amount in enumerate(amounts)
+    ]
+    document["start"]["test_start"]["duration"] = record["run"]["parameters"]["seconds"] = seconds
+    for name in ("sum_sent", "sum_received"):
+        moved = sum(amounts)
+        document["end"][name] |= {"bytes": moved, "seconds": float(seconds), "bits_per_second": 8 * moved / seconds}
+    for stream in document["end"]["streams"]:
+        for part in stream.values():
+            part["bytes"] = sum(amounts) / len(document["end"]["streams"])
+    for side in ("server", "client"):
+        record[side]["stdout"] = json.dumps(document)
+    judgement = judge(record)
+    assert judgement.status == "valid", judgement.detail
+    assert judgement.checks["stalled"].startswith("client: no data moved for about 1.0 s between 4 s and 5 s")

@@ -48,6 +48,7 @@ def built(server: str, client: str, begin: float, megabits: list[float], level: 
         end["stdout"] = json.dumps(_measured(json.loads(end["stdout"]), begin, megabits), indent=1)
         end["started_at"] = _told(begin - BEFORE)
         end["ended_at"] = _told(begin + len(megabits) + AFTER)
+        end["seconds"] = BEFORE + len(megabits) + AFTER
     return record
 
 
@@ -64,6 +65,9 @@ def _measured(document: Record, begin: float, megabits: list[float]) -> Record:
     everything["bits_per_second"] = 8 * sum(amounts) / len(megabits)
     document["end"]["sum_sent"] |= everything
     document["end"]["sum_received"] |= everything
+    for stream in document["end"]["streams"]:
+        for part in stream.values():
+            part["bytes"] = sum(amounts) / len(document["end"]["streams"])
     return document
 
 

@@ -1,0 +1,75 @@
+"""A link that goes down for a second inside a run: the run is valid, and says that data stood still."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from ansible_collections.pairbench.lab.plugins.plugin_utils.gate import judge
+from ansible_collections.pairbench.lab.plugins.plugin_utils.model import Judgement
+from namespaces import Pair, run, wait_until
+
+pytestmark = pytest.mark.slow
+
+DOWN_SECONDS = 1.0
+RUNS = {"cut": 7, "whole": 3}
+"""The runs of a session, and how many seconds each measures."""
+
+
+def session_of(pair: Pair, benchmark: str, protocol: str) -> dict[str, list[Any]]:
+    """A steady stream, so that a busy machine makes it no stall, whichever protocol carries it."""
+    address = pair.server.address
+    common = {"traced": False, "limit_seconds": 40, "ready_seconds": 15}
+    if benchmark == "iperf3":
+        common |= {"protocol": "tcp", "port": 5201, "stop": "exits"}
+        server = ["iperf3", "-s", "-1", "-J", "-B", address]
+        client = ["iperf3", "-c", address, "-J", "-b", "40M", "-l", "1400", *(["-u"] if protocol == "udp" else []), "-t"]
+    else:
+        common |= {"protocol": protocol, "port": 11111, "stop": "interrupt"}
+        server = ["sockperf", "server", "-i", address, "--tcp"]
+        client = ["sockperf", "ping-pong", "-i", address, "--tcp", "--mps", "500", "-t"]
+    return {
+        "server": [{"run_id": name, "argv": server, **common} for name in RUNS],
+        "client": [{"run_id": name, "argv": [*client, str(seconds)], **common} for name, seconds in RUNS.items()],
+    }
+
+
+def received(pair: Pair) -> int:
+    """Packets that reached the server's interface."""
+    show = ("cat", "/sys/class/net/d0/statistics/rx_packets")
+    return int(run("ip", "netns", "exec", pair.server.name, *show).stdout)
+
+
+def cut_once(pair: Pair, packets: int) -> None:
+    """Take the link down and up again when the run has moved that many packets, which is in its third second."""
+    before = received(pair)
+    wait_until(lambda: received(pair) > before + packets, 60, "traffic")
+    run("ip", "-n", pair.server.name, "link", "set", "d0", "down")
+    time.sleep(DOWN_SECONDS)
+    run("ip", "-n", pair.server.name, "link", "set", "d0", "up")
+
+
+def judgement(result: dict[str, Any], name: str, benchmark: str, protocol: str) -> Judgement:
+    parameters = {"seconds": RUNS[name], "protocol": protocol}
+    parameters |= {"mode": "ping-pong"} if benchmark == "sockperf" else {}
+    planned = {"benchmark": benchmark, "case": "c", "parameters": parameters, "traced": False}
+    return judge({"schema": 1, "run": planned, **{side: result[side]["ends"][name] for side in ("server", "client")}})
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "protocol", "packets"),
+    [("iperf3", "tcp", 7000), ("iperf3", "udp", 9000), ("sockperf", "tcp", 1200)],
+)
+def test_a_link_that_is_down_for_a_second_is_told(pair: Pair, benchmark: str, protocol: str, packets: int) -> None:
+    cutting = threading.Thread(target=cut_once, args=(pair, packets))
+    cutting.start()
+    result = pair.session(session_of(pair, benchmark, protocol))
+    cutting.join()
+    cut = judgement(result, "cut", benchmark, protocol)
+    whole = judgement(result, "whole", benchmark, protocol)
+    assert (cut.status, whole.status) == ("valid", "valid"), (cut, whole)
+    assert "stalled" in cut.checks, [result[side]["ends"]["cut"]["stdout"] for side in ("server", "client")]
+    assert " s " in cut.checks["stalled"]
+    assert "stalled" not in whole.checks, whole.checks
