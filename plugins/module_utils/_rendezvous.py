@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import errno
 import hashlib
 import hmac
 import ipaddress
@@ -50,6 +51,7 @@ SEND_SECONDS = 30.0
 RETRY_SECONDS = 0.1
 CALLERS = 64  # who may stand at the door at once without having proved anything
 BACKLOG = 128
+NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 DETAIL_CHARS = 4000
 MESSAGE_BYTES = 64 << 10
 OBSERVATION_BYTES = 4 << 20  # a tracer's map, full (_tracer.MAP_KEYS), of calls and of times
@@ -573,9 +575,10 @@ class Door:
                 connection, source = self._listener.accept()
             except BlockingIOError:
                 return
-            except OSError:  # who came has gone again, or there is no descriptor left
-                self._make_room()
-                return
+            except OSError as error:
+                if error.errno in NO_ROOM:
+                    self._make_room()
+                return  # else who came has gone again
             self._callers.append(_Caller(connection, _plain(source[0])))
             if len(self._callers) > CALLERS:
                 self._turn_away(self._least_welcome())

@@ -460,13 +460,15 @@ def test_every_reason_that_is_written_anywhere_is_known() -> None:
         r'\b(?:RunProblem|Problem|Trouble|blame)\(\s*"([a-z_]+)"'
         r'|"(?:invalid|failed)",\s+"([a-z_]+)"'
         r'|"reason": "([a-z_]+)"'
-        r'|re\.I\), "([a-z_]+)"\)'
+        r'|^    reason = "([a-z_]+)"'
+        r'|re\.I\), "([a-z_]+)"\)',
+        re.MULTILINE,
     )
     found = set()
     for path in (ROOT / "plugins").rglob("*.py"):
         for match in written.finditer(path.read_text(encoding="utf-8")):
             found.add(next(word for word in match.groups() if word))
-    assert {"port_taken", "peer_lost", "truncated", "no_end", "not_run"} <= found
+    assert {"port_taken", "peer_lost", "control_changed", "truncated", "no_end", "not_run"} <= found
     assert found - {"valid", "invalid", "failed"} <= set(REASONS)
 
 
