@@ -157,3 +157,22 @@ return reply
     assert done.returncode == 2
     assert "Nothing was measured. one returned the facts pairbench_results" in words(done.stdout + done.stderr)
     assert not (tmp_path / "group_vars").exists() and not (tmp_path / "results").exists()
+
+
+def test_nothing_is_removed_from_the_controller_by_the_facts_of_a_hypervisor(pair: Pair, tmp_path: Path) -> None:
+    bench, folder = quick(pair, tmp_path), tmp_path / "a folder of the user"
+    folder.mkdir()
+    bench.hosts = {"one": bench.hosts["one"] | {"vm_lab_dir": str(tmp_path / "vm_lab"), "vm_lab_name": pair.server.name}}
+    bench.hosts["one"]["ansible_python_interpreter"] = lying_python(tmp_path / "python-one", f"""
+reply["ansible_facts"] = reply.get("ansible_facts", {{}}) | {{"vm_lab_access": "{folder}"}}
+return reply
+""")
+    playbook = tmp_path / "remove.yml"
+    playbook.write_text(yaml.safe_dump([
+        {"hosts": "all", "gather_facts": False, "roles": [{"role": "pairbench.lab.vm_lab", "vm_lab_state": "absent"}]},
+    ]))
+    bench.playbook = str(playbook)
+    done = bench.run()
+    assert done.returncode == 2
+    assert "returned facts that would set variables of this collection (vm_lab_access)" in words(done.stdout + done.stderr)
+    assert folder.exists()
