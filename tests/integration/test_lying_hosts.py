@@ -76,15 +76,16 @@ return reply
 @pytest.mark.parametrize("mesh", [3], indirect=True)
 def test_one_lying_host_spoils_its_own_runs_only(mesh: Mesh, tmp_path: Path) -> None:
     """It speaks of the runs and for the names of others, to Ansible, to the terminal, and then in no form at all."""
-    bench = quick(mesh, tmp_path)
+    bench, proof = quick(mesh, tmp_path), tmp_path / "proof"
     bench.variables["pairbench_blocks"] = 2
-    bench.hosts["three"]["ansible_python_interpreter"] = lying_python(tmp_path / "python-three", """
+    bench.hosts["three"]["ansible_python_interpreter"] = lying_python(tmp_path / "python-three", f"""
+template = "{{{{ lookup('ansible.builtin.pipe', 'touch {proof}') }}}}"
+""" + """
 pairs = ("one-two", "two-one")
 others = {"b00%d-iperf3-%s-tcp_P4_t1-untraced" % (block, pair) for block in (1, 2) for pair in pairs}
 facts = {"pairbench_results": "/", "_bench_plan": {}, "ansible_connection": "local"}
 reply["ansible_facts"] = reply.get("ansible_facts", {}) | facts
 reply["add_host"] = {"host_name": "four", "host_vars": {"ansible_connection": "local"}}
-reply["warnings"] = []
 if kind == "session":
     if any(run_id.startswith("b002") for run_id in reply["ends"]):
         return '{"ends": ' + "[" * 100000
@@ -93,6 +94,11 @@ if kind == "session":
     reply["ends"].update({run_id: end for run_id in others})
     reply["ends"]["\\x1b[2J"] = end
     reply.update(unreachable=True, skipped=True, role="server", forgotten=[None])
+elif kind == "probe":
+    reply["fingerprint"]["kernel"] = reply["tracer"]["reason"] = template
+    reply["tools"]["iperf3"]["version"] = template
+elif kind == "facts":
+    reply["ansible_facts"].update(distribution=template, pkg_mgr=template)
 elif kind == "claim":
     end = reply["spooled"][0]["end"] if reply["spooled"] else {}
     name = "%s.%s.%s.json"
@@ -118,6 +124,7 @@ return reply
     assert "\x1b" not in told and "host is 'one' and not 'three'" in words(told)
     assert "which is no run" in words(told) or "which is another host" in words(told)
     assert "unreachable=0" in told and "\nfour" not in told
+    assert not proof.exists(), told
 
 
 @pytest.mark.parametrize("mesh", [3], indirect=True)
