@@ -15,8 +15,8 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        only = self._task.args.get("only")
-        verdict = verdict_of(self._task.args["sweep_dir"], None if only is None else frozenset(only))
+        only = self._task.args.get("only")  # nothing is an empty text where ansible-core is older than 2.19
+        verdict = verdict_of(self._task.args["sweep_dir"], frozenset(only) if only else None)
         result.update(
             changed=False,
             failed=not verdict.complete,

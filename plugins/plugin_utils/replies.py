@@ -316,7 +316,7 @@ def failure_of(returned: Mapping[str, Any]) -> str:
     if not returned.get("failed"):
         return ""
     told = [part.strip() for part in (returned.get("msg"), returned.get("module_stderr")) if isinstance(part, str)]
-    return " ".join(printable(part[-LONGEST_LINE:], LONGEST_LINE) for part in told if part) or "no message"
+    return " ".join(printable(" ".join(part[-LONGEST_LINE:].split()), LONGEST_LINE) for part in told if part) or "no message"
 
 
 def interpreter_facts(returned: Mapping[str, Any]) -> dict[str, Any]:
