@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.plugin_utils.gate import CHECKS, REASONS, cpu_shares, judge
+from ansible_collections.pairbench.lab.plugins.plugin_utils.gate import (
+    CHECKS,
+    CLOSING_WORDS,
+    CUT_SHORT,
+    REASONS,
+    cpu_shares,
+    judge,
+)
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import Judgement
 from ansible_collections.pairbench.lab.plugins.plugin_utils.record_view import Figures
 from hypothesis import given, settings
@@ -129,6 +136,39 @@ def test_a_problem_after_the_client_ran_is_an_invalid_run() -> None:
     assert_not_believed(
         spoiled("iperf3_tcp", "server", "problem", value=problem), "invalid", "port_not_released"
     )
+
+
+@pytest.mark.parametrize("reason", sorted(CUT_SHORT & set(REASONS)))
+@pytest.mark.parametrize("side", ["server", "client"])
+def test_a_run_that_was_cut_short_from_outside_may_be_tried_again(side: str, reason: str) -> None:
+    """Whatever had been printed until then, and whatever its limit said."""
+    record = load("iperf3_tcp")
+    record["client"]["timed_out"] = True
+    assert judge(record).status == "invalid"
+    record[side]["problem"] = {"reason": reason, "detail": "so it was"}
+    judgement = judge(record)
+    assert_not_believed(judgement, "failed", reason)
+    assert judgement.detail == f"{side}: so it was"
+
+
+@pytest.mark.parametrize("side", ["server", "client"])
+@pytest.mark.parametrize("name", ["iperf3_tcp", "sockperf_udp"])
+def test_a_run_that_is_whole_stands_without_the_closing_word(name: str, side: str) -> None:
+    plain = judge(load(name))
+    assert plain.status == "valid"
+    for reason in CLOSING_WORDS:
+        assert spoiled(name, side, "problem", value={"reason": reason, "detail": "no word"}) == plain
+        assert_not_believed(spoiled(name, side, "problem", value={"reason": "process_killed", "detail": "x"}), "failed",
+                            "process_killed")
+
+
+def test_what_happened_to_one_end_explains_what_the_other_one_says() -> None:
+    record = load("iperf3_tcp")
+    record["server"] |= {"stdout": "", "problem": {"reason": "peer_lost", "detail": "it closed the connection"}}
+    record["client"] |= {"stdout": "", "problem": {"reason": "interrupted", "detail": "SIGINT"}}
+    assert judge(record).reason == "interrupted"
+    record["client"]["problem"] = None
+    assert judge(record).reason == "peer_lost"
 
 
 def test_an_unknown_problem_is_kept_in_the_sentence() -> None:
