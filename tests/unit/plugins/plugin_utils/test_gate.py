@@ -490,7 +490,7 @@ def test_every_reason_and_check_is_documented() -> None:
 def test_every_reason_that_is_written_anywhere_is_known() -> None:
     """Ends run on hosts and parsers know nothing of the gate: only this keeps their words together."""
     written = re.compile(
-        r'\b(?:RunProblem|Problem|Trouble|blame)\(\s*"([a-z_]+)"'
+        r'\b(?:RunProblem|Problem|_problem|Trouble|blame)\(\s*"([a-z_]+)"'
         r'|"(?:invalid|failed)",\s+"([a-z_]+)"'
         r'|"reason": "([a-z_]+)"'
         r'|re\.I\), "([a-z_]+)"\)'
@@ -499,5 +499,5 @@ def test_every_reason_that_is_written_anywhere_is_known() -> None:
     for path in (ROOT / "plugins").rglob("*.py"):
         for match in written.finditer(path.read_text(encoding="utf-8")):
             found.add(next(word for word in match.groups() if word))
-    assert {"port_taken", "peer_lost", "truncated", "no_end", "not_run"} <= found
+    assert {"port_taken", "peer_lost", "process_killed", "truncated", "no_end", "not_run"} <= found
     assert found - {"valid", "invalid", "failed"} <= set(REASONS)
