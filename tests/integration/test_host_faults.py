@@ -439,11 +439,13 @@ def test_a_killed_module_has_kept_the_runs_before(lab: Lab, role: str) -> None:
     lab.assert_measures_again()
 
 
-def test_a_module_that_is_killed_before_the_ends_meet_is_missed(lab: Lab) -> None:
+@pytest.mark.parametrize("number", [KILL, STOP], ids=["killed", "stopped"])
+def test_a_module_that_does_not_come_is_missed(lab: Lab, number: int) -> None:
     runs = runs_of(lab.pair, "iperf3")
     ends = lab.start(runs, rendezvous_seconds=3)
-    ends["server"].kill()
+    ends["server"].send_signal(number)
     result = finish(ends["client"])
+    ends["server"].send_signal(signal.SIGCONT)
     ends["server"].wait(20)
     assert result["ends"]["run0"]["problem"]["reason"] == "peer_lost"
     lab.assert_measures_again()
