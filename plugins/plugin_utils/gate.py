@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from .model import Judgement, Sample, Side, SyscallCount, Target
+from .model import Judgement, Sample, Side, Status, SyscallCount, Target
 from .parsers.finding import Finding
 from .parsers.scan import scan
 from .parsers.sockperf_text import LOST
@@ -106,15 +106,20 @@ CHECKS: Mapping[str, str] = MappingProxyType(
 )
 """Remarks that do not change a run's status."""
 
+NEVER_MEASURED = frozenset(
+    {
+        "unreachable", "module_failed", "interrupted", "not_run", "no_end", "peer_lost", "control_port", "host_busy",
+        "host_rebooted", "disk_full", "host_error", "malformed_reply", "no_answer", "process_stopped", "output_too_large",
+        "tracer_killed", "tracer_error", "process_killed", "control_changed",
+    }
+)  # fmt: skip
+"""Reasons for which a run is ``failed`` whatever was printed until then: another try may well go better."""
+
 CLOSING_WORDS = frozenset({"peer_lost", "interrupted"})
 """What an end says that did not hear the other end's closing word. A run that was whole on both ends stays so."""
-CUT_SHORT = CLOSING_WORDS | {
-    "process_stopped", "process_killed", "tracer_killed", "tracer_error", "disk_full", "host_error", "output_too_large",
-    "control_changed", "malformed_reply",
-}  # fmt: skip
-"""Problems that come from outside the benchmark: such a run may be tried again, whatever was printed until then."""
-CONSEQUENCES = frozenset({"peer_lost", "server_not_ready"})
-"""What one end says because of what happened to the other one."""
+
+CONSEQUENCES = frozenset({"peer_lost", "server_not_ready", "no_answer"})
+"""What an end says of the other one. Where the other one says itself what went wrong, that is the reason."""
 
 SECONDS_TOLERANCE = 0.02
 SECONDS_TOLERANCE_MIN = 0.2
@@ -143,12 +148,10 @@ def _judge(record: RecordView) -> Judgement:
     if trouble is not None:
         return Judgement("failed", trouble.reason, trouble.detail)
     told = _told_by_an_end(record)
-    if told is None or told.reason not in CUT_SHORT:
+    if told is None or told.reason not in CLOSING_WORDS:
         return _by_content(record, client, server, told)
     judged = _by_content(record, client, server, None)
-    if told.reason in CLOSING_WORDS and judged.status == "valid":
-        return judged
-    return Judgement("failed", told.reason, told.detail)
+    return judged if judged.status == "valid" else _without_figures(told, measured=False)
 
 
 def _by_content(
@@ -156,13 +159,17 @@ def _by_content(
 ) -> Judgement:
     trouble = told or _ended_by_its_limit(record) or _told_by_the_client(record, client)
     if trouble is not None:
-        measured = isinstance(client, Finding) and client.status != "failed"
-        return Judgement("invalid" if measured else "failed", trouble.reason, trouble.detail)
+        return _without_figures(trouble, measured=isinstance(client, Finding) and client.status != "failed")
     assert isinstance(client, Finding)
     trouble = _not_as_planned(record, client) or _not_confirmed(record, client, server)
     if trouble is not None:
-        return Judgement("invalid", trouble.reason, trouble.detail)
+        return _without_figures(trouble, measured=True)
     return _believe(record, client, server if isinstance(server, Finding) else None)
+
+
+def _without_figures(trouble: Trouble, *, measured: bool) -> Judgement:
+    status: Status = "invalid" if measured and trouble.reason not in NEVER_MEASURED else "failed"
+    return Judgement(status, trouble.reason, trouble.detail)
 
 
 # What each end's output says.
@@ -223,8 +230,8 @@ def _nothing_measured(record: RecordView) -> Trouble | None:
 
 def _told_by_an_end(record: RecordView) -> Trouble | None:
     """A problem that an end saw itself: the one from which the other follows, else the server's."""
-    troubles = [(end, _known(end.problem, "tool_error")) for end in record.ends if end.problem is not None]
-    for end, trouble in sorted(troubles, key=lambda found: found[1].reason in CONSEQUENCES):
+    told = [(end, _known(end.problem, "tool_error")) for end in record.ends if end.problem is not None]
+    for end, trouble in sorted(told, key=lambda item: item[1].reason in CONSEQUENCES):
         return Trouble(trouble.reason, f"{end.side}: {trouble.detail}")
     return None
 

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.gate import (
     CHECKS,
     CLOSING_WORDS,
-    CUT_SHORT,
+    NEVER_MEASURED,
     REASONS,
     cpu_shares,
     judge,
@@ -138,7 +138,7 @@ def test_a_problem_after_the_client_ran_is_an_invalid_run() -> None:
     )
 
 
-@pytest.mark.parametrize("reason", sorted(CUT_SHORT & set(REASONS)))
+@pytest.mark.parametrize("reason", sorted(NEVER_MEASURED & set(REASONS)))
 @pytest.mark.parametrize("side", ["server", "client"])
 def test_a_run_that_was_cut_short_from_outside_may_be_tried_again(side: str, reason: str) -> None:
     """Whatever had been printed until then, and whatever its limit said."""
