@@ -178,6 +178,9 @@ def kill_during_run(pair: Pair, role: str, number: int, tracer: dict[str, Any]) 
     result = finish(ends[other])
     assert time.monotonic() - before < 20, "the other end waited for its limit instead of noticing"
     ends[role].wait(20)
+    end = result["ends"]["run0"]
+    assert end["problem"]["reason"] == "peer_lost"
+    assert end["stdout"] and end["seconds"] > 0, "what there was of the run is kept"
     return result
 
 
@@ -320,7 +323,9 @@ def test_nothing_is_left_when_the_tracer_is_killed(pair: Pair, tracer: dict[str,
     time.sleep(0.5)
     pair.client.kill("bpftrace")
     results = {name: finish(child) for name, child in ends.items()}
-    assert results["client"]["ends"]["run0"]["trace"]["output"].count('"map"') == 0
+    end = results["client"]["ends"]["run0"]
+    assert end["trace"]["output"].count('"map"') == 0
+    assert end["problem"]["reason"] == "tracer_killed" and "SIGKILL" in end["problem"]["detail"]
     assert_nothing_left(pair)
 
 

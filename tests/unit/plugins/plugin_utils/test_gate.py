@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.gate import (
     CHECKS,
+    CLOSING_WORDS,
     NEVER_MEASURED,
     REASONS,
     cpu_shares,
@@ -136,6 +137,39 @@ def test_a_problem_after_the_client_ran_is_an_invalid_run() -> None:
     assert_not_believed(
         spoiled("iperf3_tcp", "server", "problem", value=problem), "invalid", "port_not_released"
     )
+
+
+@pytest.mark.parametrize("reason", sorted(NEVER_MEASURED & set(REASONS)))
+@pytest.mark.parametrize("side", ["server", "client"])
+def test_a_run_that_was_cut_short_from_outside_may_be_tried_again(side: str, reason: str) -> None:
+    """Whatever had been printed until then, and whatever its limit said."""
+    record = load("iperf3_tcp")
+    record["client"]["timed_out"] = True
+    assert judge(record).status == "invalid"
+    record[side]["problem"] = {"reason": reason, "detail": "so it was"}
+    judgement = judge(record)
+    assert_not_believed(judgement, "failed", reason)
+    assert judgement.detail == f"{side}: so it was"
+
+
+@pytest.mark.parametrize("side", ["server", "client"])
+@pytest.mark.parametrize("name", ["iperf3_tcp", "sockperf_udp"])
+def test_a_run_that_is_whole_stands_without_the_closing_word(name: str, side: str) -> None:
+    plain = judge(load(name))
+    assert plain.status == "valid"
+    for reason in CLOSING_WORDS:
+        assert spoiled(name, side, "problem", value={"reason": reason, "detail": "no word"}) == plain
+        assert_not_believed(spoiled(name, side, "problem", value={"reason": "process_killed", "detail": "x"}), "failed",
+                            "process_killed")
+
+
+def test_what_happened_to_one_end_explains_what_the_other_one_says() -> None:
+    record = load("iperf3_tcp")
+    record["server"] |= {"stdout": "", "problem": {"reason": "peer_lost", "detail": "it closed the connection"}}
+    record["client"] |= {"stdout": "", "problem": {"reason": "interrupted", "detail": "SIGINT"}}
+    assert judge(record).reason == "interrupted"
+    record["client"]["problem"] = None
+    assert judge(record).reason == "peer_lost"
 
 
 def test_an_unknown_problem_is_kept_in_the_sentence() -> None:
@@ -457,7 +491,7 @@ def test_every_reason_and_check_is_documented() -> None:
 def test_every_reason_that_is_written_anywhere_is_known() -> None:
     """Ends run on hosts and parsers know nothing of the gate: only this keeps their words together."""
     written = re.compile(
-        r'\b(?:RunProblem|Problem|Trouble|blame)\(\s*"([a-z_]+)"'
+        r'\b(?:RunProblem|Problem|_problem|Trouble|blame)\(\s*"([a-z_]+)"'
         r'|"(?:invalid|failed)",\s+"([a-z_]+)"'
         r'|"reason": "([a-z_]+)"'
         r'|^    reason = "([a-z_]+)"'
@@ -468,7 +502,8 @@ def test_every_reason_that_is_written_anywhere_is_known() -> None:
     for path in (ROOT / "plugins").rglob("*.py"):
         for match in written.finditer(path.read_text(encoding="utf-8")):
             found.add(next(word for word in match.groups() if word))
-    assert {"port_taken", "peer_lost", "control_changed", "truncated", "no_end", "not_run"} <= found
+    words = {"port_taken", "peer_lost", "control_changed", "process_killed", "truncated", "no_end", "not_run"}
+    assert words <= found
     assert found - {"valid", "invalid", "failed"} <= set(REASONS)
 
 
@@ -476,7 +511,7 @@ def test_every_reason_that_is_written_anywhere_is_known() -> None:
 
 
 @pytest.mark.parametrize("side", ["server", "client"])
-@pytest.mark.parametrize("reason", sorted(NEVER_MEASURED))
+@pytest.mark.parametrize("reason", sorted(NEVER_MEASURED - CLOSING_WORDS))
 def test_what_ended_a_run_from_outside_makes_it_failed_whatever_was_printed(side: str, reason: str) -> None:
     assert reason in REASONS
     judgement = spoiled("iperf3_tcp", side, "problem", value={"reason": reason, "detail": "told"})
@@ -491,7 +526,7 @@ def test_the_end_that_went_wrong_itself_names_the_reason() -> None:
     judgement = judge(record)
     assert_not_believed(judgement, "failed", "process_stopped")
     assert judgement.detail == "client: iperf3 was stopped"
-    record["client"]["problem"] = None
+    record["client"].update(problem=None, stdout="")
     assert_not_believed(judge(record), "failed", "peer_lost")
 
 
