@@ -28,6 +28,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import (
     store_new,
     stored_hosts,
 )
+from ansible_collections.pairbench.lab.plugins.plugin_utils.processes import SPARE_DESCRIPTORS, descriptors_problem
 from ansible_collections.pairbench.lab.plugins.plugin_utils.replies import facts_of_ours
 from ansible_collections.pairbench.lab.plugins.plugin_utils.selection import SelectionError, pairs_by_value
 from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import longest_run_seconds, ports_to_watch
@@ -39,6 +40,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.vmm import guests_of
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 CALLBACK_MARK = "PAIRBENCH_SUMMARY_CALLBACK_PID"
+DESCRIPTORS_A_WORKER = 4  # of the main process: the pipes to it and its end
 WHEN_HELD = (
     "Let that one end, choose another name with -e pairbench_sweep=NAME, or wait for it with -e "
     "pairbench_wait_seconds=SECONDS"
@@ -289,3 +291,6 @@ def _require_forks(pairs, forks, observing):
             f"forks is {forks}, but a round has {counted(pairs, 'pair')} whose {2 * pairs} ends{others} must run at the "
             f"same time: use --forks {needed} (or forks = {needed} in ansible.cfg)"
         )
+    problem = descriptors_problem(DESCRIPTORS_A_WORKER * needed + SPARE_DESCRIPTORS)
+    if problem:
+        raise PlanError(problem)

@@ -33,6 +33,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.live_pass import Liv
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plain_text import printable
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import what_remains
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_plan, withdraw_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.processes import descriptors_problem
 from ansible_collections.pairbench.lab.plugins.plugin_utils.progress import Progress
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records import (
     RecordAssembler,
@@ -326,15 +327,20 @@ class CallbackModule(CallbackBase):
         if not self._finished and self._live is not None:
             # A second Ctrl-C must not keep what was measured from its table; SIGTERM still ends this at once.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            for sentence in self._watchdog.killed:
-                self._display.error(sentence)
-            self._display.error(
+            problem = descriptors_problem()
+            for sentence in [*self._watchdog.killed, *([problem] if problem else [])]:
+                self._say_error(sentence)
+            self._say_error(
                 "The play was broken off. What the hosts had measured is in the records, or kept on the hosts; the same "
                 "command collects it and continues."
             )
         self._watchdog.stop()
         _end_workers()
         self._finish()
+
+    def _say_error(self, sentence):
+        """Like ``display.error``, which at exit shows the way through this program to it."""
+        self._display.display(f"[ERROR]: {sentence}", color="red", stderr=True)
 
     def _finish(self):
         """Write the tables and the summary once, also when the play was interrupted."""

@@ -220,7 +220,7 @@ def write_whole(path: Path, content: str) -> None:
         temporary.replace(path)
         _sync_directory(path.parent)
     except OSError as error:
-        with suppress(OSError):
+        with suppress(OSError):  # where nothing can be written, nothing can be removed either
             temporary.unlink(missing_ok=True)
         raise _not_written(path, error) from error
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 from pathlib import Path
 
+SPARE_DESCRIPTORS = 16
 STOPPED = ("T", "t")
 """States of a process that was stopped, as by SIGSTOP."""
 
@@ -52,3 +54,20 @@ def send(pids: list[int], *numbers: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             for number in numbers:
                 os.kill(pid, number)
+
+
+def descriptors_problem(wanted: int = SPARE_DESCRIPTORS) -> str:
+    """A sentence where this process cannot open so many more files, as pipes to its workers; empty where it can."""
+    opened: list[int] = []
+    try:
+        opened += (os.open(os.devnull, os.O_RDONLY) for _number in range(wanted))
+    except OSError:
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return (
+            f"This process may have {most} files open, and needs {wanted - len(opened)} more: raise the limit with "
+            f"ulimit -n {max(1024, 2 * (most + wanted))} and run the same command again"
+        )
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+    return ""

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import Bench, assert_measured, running, words
-from namespaces import Mesh, Pair, kill, wait_until
+from bench import Bench, assert_measured, is_measured, running, words
+from namespaces import Mesh, Pair, kill, run, wait_until
 
 pytestmark = pytest.mark.slow
 
-FAKETIME = f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketimeMT.so.1"
+JUMPING_CLOCK = Path(__file__).parent.parent / "support" / "jumping_clock.c"
+DAY_SECONDS = 86400
 TOLD = "the same command collects it and continues"
 
 
@@ -237,5 +238,107 @@ def test_a_stopped_worker_ends_the_play_with_a_sentence(bench: Bench) -> None:
     assert it.end() != 0
     assert "The process of Ansible that waited for" in words(it.said) and TOLD in words(it.said), it.said
     assert (bench.sweep / "runs.csv").exists()
+    assert_nothing_is_left(bench)
+    assert_the_same_command_completes(bench)
+
+
+def test_a_stopped_module_costs_its_own_pairs_only(four: Bench) -> None:
+    """It never meets the other end of its first session, and is not there for the others of the block."""
+    four.variables |= {
+        "pairbench_blocks": 1, "pairbench_rendezvous_seconds": 5, "pairbench_ready_seconds": 5,
+        "pairbench_answer_seconds": 5,
+    }
+    it = Pass(four, "--forks", "8")
+    wait_until(lambda: "iperf3, block 1 of 1" in it.said, 120, "the first session")
+    wait_until(lambda: modules(four, 3), 60, "the module on the fourth host")
+    for pid in modules(four, 3):
+        os.kill(pid, signal.SIGSTOP)
+    assert it.end() == 2, it.said
+    rows = four.table("runs")
+    ours = [row for row in rows if "four" in (row["server"], row["client"])]
+    assert all(is_measured(row) for row in rows if row not in ours) and len(rows) == 6, it.said
+    assert "four fell away: it gave no answer within" in words(it.said), it.said
+    assert "no_answer" in {row["reason"] for row in ours} and not any(is_measured(row) for row in ours), ours
+    assert_nothing_is_left(four)
+    again = four.run("--forks", "8")
+    assert_measured(four.table("runs"), 6, again.returncode, again.stdout + again.stderr)
+
+
+@contextlib.contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """A folder in which nothing can be written, also not by those who have had it open."""
+    run("mount", "--bind", str(folder), str(folder))
+    try:
+        run("mount", "-o", "remount,bind,ro", str(folder))
+        yield
+    finally:
+        run("umount", "-l", str(folder))
+
+
+@contextlib.contextmanager
+def no_descriptors(it: Pass) -> Iterator[None]:
+    """The controller can open no further file."""
+    most = len(list(Path(f"/proc/{it.process.pid}/fd").iterdir()))
+    resource.prlimit(it.process.pid, resource.RLIMIT_NOFILE, (most, most))
+    yield
+
+
+@pytest.mark.parametrize("want", ["results that cannot be written", "file descriptors"])
+def test_what_the_controller_cannot_write_is_kept_on_the_hosts(bench: Bench, want: str) -> None:
+    it = Pass(bench)
+    it.await_moment("between runs")
+    before = len(records(bench))
+    with read_only(bench.sweep) if want.startswith("results") else no_descriptors(it):
+        assert it.end() != 0, it.said
+        assert_nothing_is_left(bench)
+        assert len(records(bench)) < 3
+    told = words(it.said)
+    # Ansible itself does not survive the want of descriptors, and says so with a traceback.
+    assert ("could not be written" in told and "Traceback" not in told) or "raise the limit with ulimit -n" in told, it.said
+    kept = {path.name.split(".")[0] for path in bench.kept_on_hosts()}
+    assert before + len(kept - {path.stem for path in records(bench)}) >= before
+    assert_the_same_command_completes(bench)
+
+
+def test_a_wall_clock_that_jumps_changes_nothing(bench: Bench) -> None:
+    """Of the controller, and of the hosts, which are namespaces of the same machine: 40 days on, then a day back."""
+    library, clock = bench.directory / "clock.so", bench.directory / "clock"
+    run("gcc", "-shared", "-fPIC", "-o", str(library), str(JUMPING_CLOCK))
+    bench.variables["pairbench_blocks"] = 4
+    it = Pass(bench, LD_PRELOAD=str(library), CLOCK_OFFSET_FILE=str(clock))
+    it.await_moment("between runs")
+    clock.write_text(str(40 * DAY_SECONDS), encoding="utf-8")
+    wait_until(lambda: len(records(bench)) >= 2, 90, "a record of next month")
+    clock.write_text(str(-DAY_SECONDS), encoding="utf-8")
+    status = it.end()
+    rows = bench.table("runs")
+    assert_measured(rows, 4, status, it.said)
+    assert len({row["started_at"][:10] for row in rows}) >= 2, "the clock did not jump"
+    assert all(0 < float(row["seconds"]) < 60 for row in rows), rows
+    assert_nothing_is_left(bench)
+    assert "nothing to do" in assert_the_same_command_completes(bench, 4)
+
+
+def test_a_playbook_that_stays_stopped_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``pairbench sweep`` runs it: whoever stops it for good does not stop the blocks that follow."""
+    from ansible_collections.pairbench.lab.plugins.plugin_utils import runner_pass
+
+    monkeypatch.setattr(runner_pass, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(runner_pass, "STOPPED_SECONDS", 3.0)
+    monkeypatch.chdir(bench.directory)
+    bench.command()
+    said: list[str] = []
+    log = bench.directory / "log"
+    the_pass = runner_pass.Pass("pairbench.lab.bench", ["-i", str(bench.directory / "lab.yml")], log, said.append)
+
+    def stop_it() -> None:
+        wait_until(lambda: running(bench.lab), 120, "a run")
+        the_pass.stop(signal.SIGSTOP)
+
+    stopping = threading.Thread(target=stop_it)
+    stopping.start()
+    result = the_pass.run()
+    stopping.join()
+    assert result.returncode != 0 and any("has been stopped (SIGSTOP) for 3 s" in line for line in said), said
     assert_nothing_is_left(bench)
     assert_the_same_command_completes(bench)
