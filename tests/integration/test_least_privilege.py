@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench import Bench, assert_measured
 from counts import by_thread_name
 from namespaces import Host, Pair, finish, run, wait_until
 
@@ -278,3 +279,38 @@ def test_a_program_that_never_stops_printing_is_ended_by_the_size_of_its_file(pa
     assert end["problem"]["reason"] == "output_too_large", end["problem"]
     assert end["output_bytes"]["stdout"] == 1 << 30
     assert not end["timed_out"]
+
+
+# A whole sweep
+
+
+def state_of(pair: Pair) -> set[str]:
+    """What this program has noted of the namespaces of a pair; each is asked for its own number."""
+    code = "from ansible_collections.pairbench.lab.plugins.module_utils._host_lock import network_namespace as n; print(n())"
+    numbers = {run(*host.enter, sys.executable, "-c", code).stdout.strip() for host in pair.hosts}
+    inodes = {str(Path(f"/run/netns/{host.name}").stat().st_ino) for host in pair.hosts}
+    names = {path.name for path in Path("/run/pairbench").iterdir()}
+    return {name for name in names if name.split(".")[0] in numbers or name in {f"mtu-{number}.json" for number in inodes}}
+
+
+def test_a_sweep_is_measured_as_nobody_and_leaves_nothing_on_its_hosts(pair: Pair, tmp_path: Path) -> None:
+    bench = Bench(pair, tmp_path)
+    spool = tmp_path / "spool"
+    done = bench.run("-e", "pairbench_blocks=1", "-e", '{"iperf3_mtu": 1400}')
+    assert_measured(bench.table("runs"), 4, done.returncode, done.stdout + done.stderr)
+    records = [json.loads(path.read_text()) for path in (bench.sweep / "records").iterdir()]
+    users = {record[side]["settings"]["user"] for record in records for side in ("server", "client")}
+    assert len(records) == 4 and users == {"nobody"}
+    assert state_of(pair) == set()
+    assert not spool.exists() or list(spool.iterdir()) == []
+
+
+def test_root_is_kept_where_it_is_asked_for_and_no_user_of_strange_name(pair: Pair, tmp_path: Path) -> None:
+    bench = Bench(pair, tmp_path)
+    settings = {"pairbench_benchmarks": ["iperf3"], "pairbench_trace": False}
+    refused = bench.run("-e", json.dumps(settings | {"pairbench_user": "no body"}))
+    assert refused.returncode != 0 and "pairbench_user is 'no body'" in refused.stdout + refused.stderr
+    done = bench.run("-e", json.dumps(settings | {"pairbench_user": "root"}))
+    assert done.returncode == 0, done.stdout + done.stderr
+    [record] = [json.loads(path.read_text()) for path in (bench.sweep / "records").iterdir()]
+    assert record["server"]["settings"]["user"] == record["client"]["settings"]["user"] == "root"
