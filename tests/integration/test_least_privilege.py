@@ -271,6 +271,7 @@ def peak_is_read(process: subprocess.Popen[str]) -> bool:
     return bool(select.select([process.stdout], [], [], 0.05)[0])
 
 
+@pytest.mark.slow
 def test_a_program_that_never_stops_printing_is_ended_by_the_size_of_its_file(pair: Pair) -> None:
     runs = runaway(pair, ["yes", "a line that is long enough to be written fast" * 100])
     server, client = pair.start_end("server", runs["server"]), pair.start_end("client", runs["client"])
@@ -293,6 +294,7 @@ def state_of(pair: Pair) -> set[str]:
     return {name for name in names if name.split(".")[0] in numbers or name in {f"mtu-{number}.json" for number in inodes}}
 
 
+@pytest.mark.slow
 def test_a_sweep_is_measured_as_nobody_and_leaves_nothing_on_its_hosts(pair: Pair, tmp_path: Path) -> None:
     bench = Bench(pair, tmp_path)
     spool = tmp_path / "spool"
@@ -305,6 +307,7 @@ def test_a_sweep_is_measured_as_nobody_and_leaves_nothing_on_its_hosts(pair: Pai
     assert not spool.exists() or list(spool.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_root_is_kept_where_it_is_asked_for_and_no_user_of_strange_name(pair: Pair, tmp_path: Path) -> None:
     bench = Bench(pair, tmp_path)
     settings = {"pairbench_benchmarks": ["iperf3"], "pairbench_trace": False}
