@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from counts import by_thread_name
 from namespaces import Host, Pair, finish, run, wait_until
 
 NOBODY = "65534"
+MODULE_UTILS = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
 
 
 def iperf3(pair: Pair, seconds: int = 3, **asked: Any) -> dict[str, list[dict[str, Any]]]:
@@ -179,6 +183,35 @@ def test_in_a_user_namespace_of_one_user_it_stays_who_it_is_and_says_why() -> No
     )
     told = run("unshare", "--user", "--map-root-user", sys.executable, "-c", code).stdout
     assert "root (the uid 65534 of nobody is not mapped in this user namespace)" in told
+
+
+@pytest.fixture
+def readable_code() -> Iterator[Path]:
+    """The module code where every user can read it."""
+    with tempfile.TemporaryDirectory(prefix="pairbench-test-", dir="/tmp") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        shutil.copytree(MODULE_UTILS, path / "ansible_collections/pairbench/lab/plugins/module_utils")
+        yield path
+
+
+@pytest.mark.parametrize("namespace", [[], ["unshare", "--user", "--map-root-user"]], ids=["user", "root of their own"])
+def test_somebody_without_root_locks_and_claims_in_a_folder_of_their_own(readable_code: Path, namespace: list[str]) -> None:
+    """Users in user namespaces of their own are all number 0 there: the folder has the number they have outside."""
+    user, folder = 54321, Path("/tmp/pairbench-54321")
+    code = (
+        "from ansible_collections.pairbench.lab.plugins.module_utils._host_lock import Claim, HostLock, state_folder\n"
+        "with HostLock('me'): Claim('one', 'me').take(60, 0); Claim('one', 'me').release()\n"
+        "print(state_folder())"
+    )
+    try:
+        done = run("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "env", "-u", "XDG_RUNTIME_DIR",
+                   f"PYTHONPATH={readable_code}", *namespace, "/usr/bin/python3", "-c", code)
+        assert done.stdout.strip() == str(folder)
+        assert folder.stat().st_uid == user and folder.stat().st_mode & 0o777 == 0o700
+        assert list(folder.iterdir()) == []
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_a_private_folder_for_temporary_files_does_not_stop_iperf3(
