@@ -145,8 +145,11 @@ class Claim:
             time.sleep(POLL_SECONDS)
 
     def release(self):
-        """Give the claim back where it is ours, and not that of another controller of the same sweep."""
-        file = _looked_at(_path(self._directory, "claim"))
+        """Give the claim back where it is ours, and not that of another controller of the same sweep. Raises OSError."""
+        try:
+            file = _looked_at(_path(self._directory, "claim"))
+        except HostBusy:
+            return  # it expires by itself
         try:
             held = _read(file)
             if held is None or (held["sweep"], held["owner"]) == (self._sweep, self._owner):

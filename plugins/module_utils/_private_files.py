@@ -39,16 +39,31 @@ class NotOurs(OSError):
 # Folders
 
 
+def _mapped_users():
+    """Users of this user namespace: (first number inside, first number outside, how many)."""
+    try:
+        with open("/proc/self/uid_map") as handle:
+            return [[int(field) for field in line.split()] for line in handle]
+    except (OSError, ValueError):  # a kernel without user namespaces
+        return [[0, 0, 1 << 32]]
+
+
+def _outside(user):
+    """The number of a user outside this user namespace, by which two who are root in their own are told apart."""
+    for inside, outside, count in _mapped_users():
+        if inside <= user < inside + count:
+            return outside + user - inside
+    return user
+
+
 def _unmapped_owner():
     """The number under which files of users outside this user namespace appear, None where there are none."""
     try:
         with open("/proc/sys/kernel/overflowuid") as handle:
             overflow = int(handle.read())
-        with open("/proc/self/uid_map") as handle:
-            ranges = [[int(field) for field in line.split()] for line in handle]
     except (OSError, ValueError):
         return None
-    return None if any(first <= overflow < first + count for first, _outside, count in ranges) else overflow
+    return None if any(first <= overflow < first + count for first, _outside, count in _mapped_users()) else overflow
 
 
 def _trusted_owners():
@@ -123,10 +138,11 @@ def state_folder():
     """Where locks, claims and notes of this host are: root's in ``/run/pairbench``, of anybody else among their own."""
     if os.geteuid() == 0 and os.stat(os.path.dirname(STATE_FOLDER)).st_uid == 0:
         return own_folder(STATE_FOLDER)
-    for folder in (os.environ.get("XDG_RUNTIME_DIR") or "", "/run/user/%d" % os.getuid()):
+    user = _outside(os.getuid())
+    for folder in (os.environ.get("XDG_RUNTIME_DIR") or "", "/run/user/%d" % user):
         if os.path.isabs(folder) and os.path.isdir(folder) and os.stat(folder).st_uid == os.geteuid():
             return own_folder(os.path.join(folder, "pairbench"))
-    return own_folder("/tmp/pairbench-%d" % os.getuid())
+    return own_folder("/tmp/pairbench-%d" % user)
 
 
 # Files

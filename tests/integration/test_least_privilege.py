@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bench import Bench, assert_measured
 from counts import by_thread_name
 from namespaces import Host, Pair, finish, run, wait_until
 
 NOBODY = "65534"
+MODULE_UTILS = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
 
 
 def iperf3(pair: Pair, seconds: int = 3, **asked: Any) -> dict[str, list[dict[str, Any]]]:
@@ -180,6 +185,35 @@ def test_in_a_user_namespace_of_one_user_it_stays_who_it_is_and_says_why() -> No
     assert "root (the uid 65534 of nobody is not mapped in this user namespace)" in told
 
 
+@pytest.fixture
+def readable_code() -> Iterator[Path]:
+    """The module code where every user can read it."""
+    with tempfile.TemporaryDirectory(prefix="pairbench-test-", dir="/tmp") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        shutil.copytree(MODULE_UTILS, path / "ansible_collections/pairbench/lab/plugins/module_utils")
+        yield path
+
+
+@pytest.mark.parametrize("namespace", [[], ["unshare", "--user", "--map-root-user"]], ids=["user", "root of their own"])
+def test_somebody_without_root_locks_and_claims_in_a_folder_of_their_own(readable_code: Path, namespace: list[str]) -> None:
+    """Users in user namespaces of their own are all number 0 there: the folder has the number they have outside."""
+    user, folder = 54321, Path("/tmp/pairbench-54321")
+    code = (
+        "from ansible_collections.pairbench.lab.plugins.module_utils._host_lock import Claim, HostLock, state_folder\n"
+        "with HostLock('me'): Claim('one', 'me').take(60, 0); Claim('one', 'me').release()\n"
+        "print(state_folder())"
+    )
+    try:
+        done = run("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "env", "-u", "XDG_RUNTIME_DIR",
+                   f"PYTHONPATH={readable_code}", *namespace, "/usr/bin/python3", "-c", code)
+        assert done.stdout.strip() == str(folder)
+        assert folder.stat().st_uid == user and folder.stat().st_mode & 0o777 == 0o700
+        assert list(folder.iterdir()) == []
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def test_a_private_folder_for_temporary_files_does_not_stop_iperf3(
     pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,6 +304,7 @@ def peak_is_read(process: subprocess.Popen[str]) -> bool:
     return bool(select.select([process.stdout], [], [], 0.05)[0])
 
 
+@pytest.mark.slow
 def test_a_program_that_never_stops_printing_is_ended_by_the_size_of_its_file(pair: Pair) -> None:
     runs = runaway(pair, ["yes", "a line that is long enough to be written fast" * 100])
     server, client = pair.start_end("server", runs["server"]), pair.start_end("client", runs["client"])
@@ -278,3 +313,40 @@ def test_a_program_that_never_stops_printing_is_ended_by_the_size_of_its_file(pa
     assert end["problem"]["reason"] == "output_too_large", end["problem"]
     assert end["output_bytes"]["stdout"] == 1 << 30
     assert not end["timed_out"]
+
+
+# A whole sweep
+
+
+def state_of(pair: Pair) -> set[str]:
+    """What this program has noted of the namespaces of a pair; each is asked for its own number."""
+    code = "from ansible_collections.pairbench.lab.plugins.module_utils._host_lock import network_namespace as n; print(n())"
+    numbers = {run(*host.enter, sys.executable, "-c", code).stdout.strip() for host in pair.hosts}
+    inodes = {str(Path(f"/run/netns/{host.name}").stat().st_ino) for host in pair.hosts}
+    names = {path.name for path in Path("/run/pairbench").iterdir()}
+    return {name for name in names if name.split(".")[0] in numbers or name in {f"mtu-{number}.json" for number in inodes}}
+
+
+@pytest.mark.slow
+def test_a_sweep_is_measured_as_nobody_and_leaves_nothing_on_its_hosts(pair: Pair, tmp_path: Path) -> None:
+    bench = Bench(pair, tmp_path)
+    spool = tmp_path / "spool"
+    done = bench.run("-e", "pairbench_blocks=1", "-e", '{"iperf3_mtu": 1400}')
+    assert_measured(bench.table("runs"), 4, done.returncode, done.stdout + done.stderr)
+    records = [json.loads(path.read_text()) for path in (bench.sweep / "records").iterdir()]
+    users = {record[side]["settings"]["user"] for record in records for side in ("server", "client")}
+    assert len(records) == 4 and users == {"nobody"}
+    assert state_of(pair) == set()
+    assert not spool.exists() or list(spool.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_root_is_kept_where_it_is_asked_for_and_no_user_of_strange_name(pair: Pair, tmp_path: Path) -> None:
+    bench = Bench(pair, tmp_path)
+    settings = {"pairbench_benchmarks": ["iperf3"], "pairbench_trace": False}
+    refused = bench.run("-e", json.dumps(settings | {"pairbench_user": "no body"}))
+    assert refused.returncode != 0 and "pairbench_user is 'no body'" in refused.stdout + refused.stderr
+    done = bench.run("-e", json.dumps(settings | {"pairbench_user": "root"}))
+    assert done.returncode == 0, done.stdout + done.stderr
+    [record] = [json.loads(path.read_text()) for path in (bench.sweep / "records").iterdir()]
+    assert record["server"]["settings"]["user"] == record["client"]["settings"]["user"] == "root"

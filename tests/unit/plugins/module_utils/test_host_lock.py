@@ -183,6 +183,7 @@ def test_a_process_that_does_not_let_go_of_a_claim_is_not_waited_for(folder: Pat
     held = _host_lock.LockedFile(str(claim_file(folder)))
     with pytest.raises(HostBusy, match="does not go on"):
         Claim("one", "me", str(folder)).take(60, time.monotonic())
+    Claim("one", "me", str(folder)).release()  # it expires by itself
     held.close()
 
 
