@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import PlanError
 from ansible_collections.pairbench.lab.plugins.plugin_utils.verdict import verdict_of
 
 
@@ -16,7 +18,10 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         only = self._task.args.get("only")
-        verdict = verdict_of(self._task.args["sweep_dir"], None if only is None else frozenset(only))
+        try:
+            verdict = verdict_of(self._task.args["sweep_dir"], None if only is None else frozenset(only))
+        except PlanError as error:
+            raise AnsibleActionFail(str(error)) from None
         result.update(
             changed=False,
             failed=not verdict.complete,

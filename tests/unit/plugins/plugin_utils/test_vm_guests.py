@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import json
+import os
 import shlex
+from pathlib import Path
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.vm_guests import (
@@ -15,6 +18,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.vm_guests import (
     hypervisor_address,
     lab_guests,
     lab_pairs,
+    read_note,
     ssh_proxy_command,
 )
 from hypothesis import given
@@ -145,3 +149,25 @@ def test_ports_of_another_machine_are_reached_through_it(variables: dict[str, ob
 )
 def test_the_configuration_follows_from_what_was_made(records: list[dict[str, object]], name: str) -> None:
     assert configuration(records) == name
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"[" * 100_000, b'{"backend": []}', b'{"queues": "x"}', b'{"vcpus": {}}', b'{"pin": 3}', b'{"folder": 1}',
+     b'{"backend": "\xff"}'],
+)  # fmt: skip
+def test_a_note_that_provisioning_did_not_write_is_named(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "hv.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"hv\.json cannot be read: "):
+        read_note(path)
+    path.unlink()
+    assert read_note(path) == {}
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match="a FIFO"):
+        read_note(path)
+    path.unlink()
+    note = {"backend": "qemu", "accel": "kvm", "vhost": True, "queues": "4", "vcpus": 2, "memory_mib": 512,
+            "pin": ["0-1", 2], "network": "bridge", "folder": "/labs/x"}  # fmt: skip
+    path.write_text(json.dumps(note))
+    assert read_note(path) == note and configuration([read_note(path)])
