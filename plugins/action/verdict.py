@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import PlanError
 from ansible_collections.pairbench.lab.plugins.plugin_utils.verdict import verdict_of
 
 
@@ -16,7 +18,10 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         only = self._task.args.get("only")  # nothing is an empty text where ansible-core is older than 2.19
-        verdict = verdict_of(self._task.args["sweep_dir"], frozenset(only) if only else None)
+        try:
+            verdict = verdict_of(self._task.args["sweep_dir"], frozenset(only) if only else None)
+        except PlanError as error:
+            raise AnsibleActionFail(str(error)) from None
         result.update(
             changed=False,
             failed=not verdict.complete,

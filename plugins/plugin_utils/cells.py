@@ -13,9 +13,8 @@ from typing import Any
 
 from .plain_text import printable
 
-_WORKED_OUT = "[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
-_DANGEROUS = re.compile(f"'*{_WORKED_OUT}")
-_GUARDED = re.compile(f"'+{_WORKED_OUT}")
+_WORKED_OUT = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
+_GUARDED = re.compile(f"'+[{re.escape(_WORKED_OUT)}]")
 
 
 def cell(value: Any) -> str:
@@ -26,19 +25,21 @@ def cell(value: Any) -> str:
     """
     if value is None:
         return ""
+    if isinstance(value, str):
+        return guarded(value if value.isascii() and value.isprintable() else printable(value, sys.maxsize))
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
-    if isinstance(value, (int, float)):
-        return repr(value)
-    text = str(value)
-    return guarded(text if text.isascii() and text.isprintable() else printable(text, sys.maxsize))
+    return repr(value) if isinstance(value, (int, float)) else cell(str(value))
 
 
 def guarded(text: str) -> str:
     """A text that a spreadsheet does not work out."""
-    return f"'{text}" if _DANGEROUS.match(text) else text
+    begin = text[:1]
+    if begin == "'" and _GUARDED.match(text):
+        return f"'{text}"
+    return f"'{text}" if begin and begin in _WORKED_OUT else text
 
 
 def plain_cell(text: str) -> str:

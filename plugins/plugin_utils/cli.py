@@ -219,7 +219,7 @@ def _import(arguments: argparse.Namespace) -> int:
     text = _whole_text(arguments.file)
     written_at = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     imported = read_notes(
-        text, Path(arguments.file).name, arguments.sweep, arguments.configuration, written_at
+        text, printable(Path(arguments.file).name), arguments.sweep, arguments.configuration, written_at
     )
     directory = arguments.results / arguments.sweep
     _store(imported, directory)

@@ -137,8 +137,10 @@ def _too_deep(content: bytes) -> bool:
     """
     if content.count(b"[") + content.count(b"{") <= DEEPEST:
         return False
-    outside = content.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2]
-    brackets = b"".join(outside).translate(_ALL_SQUARE, _NOT_BRACKETS)
+    outside = b"".join(content.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
+    if outside.count(b"[") + outside.count(b"{") <= DEEPEST:
+        return False  # as of every record: most brackets are in the outputs, which are texts
+    brackets = outside.translate(_ALL_SQUARE, _NOT_BRACKETS)
     levels = 0
     while levels < DEEPEST:
         fewer = brackets.replace(b"[]", b"")
@@ -197,13 +199,12 @@ def list_files(folder: Path, suffix: str) -> list[Path]:
     UnreadableFile where the folder is none or cannot be listed.
     """
     try:
-        return sorted(
-            path for path in folder.iterdir() if path.name.endswith(suffix) and not path.name.startswith(".")
-        )
+        names = sorted(path.name for path in folder.iterdir())
     except FileNotFoundError:
         return []
     except OSError as error:
         raise UnreadableFile(folder, str(error.strerror)) from None
+    return [folder / name for name in names if name.endswith(suffix) and not name.startswith(".")]
 
 
 def write_whole(path: Path, content: str) -> None:

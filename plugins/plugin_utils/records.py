@@ -25,8 +25,13 @@ def record_path(sweep_dir: Path, run_id: str, attempt: int) -> Path:
     """Where an attempt of a run is kept. Raises ValueError for what is no run_id, so that no record leaves its folder."""
     if not RUN_ID.fullmatch(run_id):
         raise ValueError(f"{run_id[:80]!r} is no run_id")
+    return sweep_dir / RECORDS / record_name(run_id, attempt)
+
+
+def record_name(run_id: str, attempt: int) -> str:
+    """The name of the file of an attempt of a run."""
     suffix = "" if attempt == 1 else f".{attempt}"
-    return sweep_dir / RECORDS / f"{run_id}{suffix}.json"
+    return f"{run_id}{suffix}.json"
 
 
 def write_record(sweep_dir: Path, record: Mapping[str, Any]) -> Path:

@@ -40,9 +40,9 @@ def list_of(value: Any, where: str) -> list[Any]:
 
 
 def text_of(value: Any, where: str, *, most: int = LONGEST_TEXT, like: re.Pattern[str] | None = None) -> str:
-    """A text of at most ``most`` characters, wholly like a pattern where one is given."""
-    if not isinstance(value, str) or len(value) > most:
-        raise _wrong(value, where, f"a text of at most {most} characters")
+    """A text of at most ``most`` characters and no control character, wholly like a pattern where one is given."""
+    if not isinstance(value, str) or len(value) > most or printable(value, most) != value:
+        raise _wrong(value, where, f"a text of at most {most} characters, none of which controls a terminal")
     if like is not None and not like.fullmatch(value):
         raise _wrong(value, where, f"a text like {like.pattern}")
     return value

@@ -18,7 +18,7 @@ from typing import Any, cast
 from .files import UnreadableFile, append, parse_json, read_bytes
 from .gate import REASONS, judge
 from .model import Judgement, Run, Status
-from .records import RUN_ID, record_path
+from .records import RUN_ID, record_name
 from .shapes import object_of, text_of, whole_of, word_of
 from .stored import MOST_ATTEMPTS, RECORD_BYTES, identity_of, read_record, record_files
 
@@ -138,7 +138,7 @@ def _require_entry(entry: Any) -> None:
         text_of(entry.get(name), name, most=64)
     run_id = text_of(entry.get("run_id"), "run_id", like=RUN_ID)
     attempt = whole_of(entry.get("attempt"), "attempt", 1, MOST_ATTEMPTS)
-    word_of(entry.get("file"), "file", (record_path(Path(), run_id, attempt).name,))
+    word_of(entry.get("file"), "file", (record_name(run_id, attempt),))
 
 
 def _from_index(entry: Mapping[str, Any] | None, path: Path) -> RunStatus | None:

@@ -6,14 +6,14 @@ A file that is not what it should be is left out, and a sentence names it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .files import UnreadableFile, list_files, read_object, shown_path
 from .model import SCHEMA_VERSION, Run
 from .plain_text import printable
-from .records import HOSTS, RECORDS, RUN_ID, file_name, record_path
+from .records import HOSTS, RECORDS, RUN_ID, file_name, record_name, record_path
 from .shapes import WrongShape, object_of, text_of, whole_of
 
 RECORD_BYTES = 128 << 20
@@ -75,8 +75,9 @@ def record_files(sweep_dir: Path, problems: list[str]) -> list[Path]:
 
 def other_run(run: Run, recorded: Mapping[str, Any]) -> str:
     """In what a record's run is not that of the plan under the same name; empty when it is the same."""
-    planned = identity_of(asdict(run))
-    found = identity_of(recorded)
+    planned, found = identity_of(vars(run)), identity_of(recorded)
+    if planned == found:
+        return ""
     return "; ".join(
         f"{name} is {printable(repr(found[name]), 80)}, planned is {printable(repr(planned[name]), 80)}"
         for name in planned
@@ -104,7 +105,7 @@ def _record_in(path: Path) -> tuple[dict[str, Any] | None, str]:
 
 
 def _its_name(record: Mapping[str, Any]) -> str:
-    return record_path(Path(), record["run"]["run_id"], record["attempt"]).name
+    return record_name(record["run"]["run_id"], record["attempt"])
 
 
 def _is_at_its_place(path: Path, record: Mapping[str, Any]) -> bool:

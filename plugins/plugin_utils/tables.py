@@ -88,11 +88,13 @@ def _judged(run: Run, record: Mapping[str, Any] | None, doubled: str | None) -> 
     judgement = judge(record)
     if doubled:
         judgement = replace(judgement, checks={**judgement.checks, "two_records": doubled})
-    return JudgedRun(run, record if _has_its_shape(record) else None, judgement)
+    return JudgedRun(run, record if _has_its_shape(record, judgement) else None, judgement)
 
 
-def _has_its_shape(record: Mapping[str, Any]) -> bool:
+def _has_its_shape(record: Mapping[str, Any], judgement: Judgement) -> bool:
     """Whether the record's fields are what they should be, so that tables may look at them."""
+    if judgement.reason not in ("malformed", "gate_error"):
+        return True  # the gate has looked at all of them
     try:
         view_of(record)
     except MalformedRecord:

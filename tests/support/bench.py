@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.pairbench.lab.plugins.plugin_utils.cells import plain_cell
 from namespaces import Mesh, Pair
 
 ANSIBLE_PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
@@ -93,7 +94,7 @@ class Bench:
         if not path.exists():
             return []
         with path.open(newline="", encoding="utf-8") as handle:
-            return list(csv.DictReader(handle))
+            return [{name: plain_cell(text) for name, text in row.items()} for row in csv.DictReader(handle)]
 
 
 def is_measured(row: dict[str, str]) -> bool:

@@ -63,6 +63,15 @@ def test_exit_status_one_when_something_is_not_valid(
     assert findings[1]["detail"]
 
 
+def test_notes_under_a_name_that_is_no_text_are_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    notes = tmp_path / "no\udcff\x1bname.md"
+    notes.write_bytes(NOTES.read_bytes())
+    asked = ["import", str(notes), "--sweep", "s", "--configuration", "c", "--results", str(tmp_path)]
+    assert main(asked) == 0
+    assert "no\\\\udcff\\\\x1bname.md" in (tmp_path / "s" / "plan.json").read_text(encoding="utf-8")
+    capsys.readouterr()
+
+
 @pytest.mark.parametrize("content", [b"", b"hello\n", b"\x00\xff\xfe\x80" * 1000, b"{\n" * 100])
 def test_exit_status_two_when_nothing_is_recognised(
     content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]

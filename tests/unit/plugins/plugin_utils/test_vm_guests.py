@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import json
+import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -190,6 +192,13 @@ def test_a_file_that_is_no_note_is_named(tmp_path: Path, content: str) -> None:
     path.write_text(content, encoding="utf-8", errors="surrogatepass")
     with pytest.raises(ValueError, match=r"localhost\.json cannot be read"):
         read_note(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match="a FIFO"):
+        read_note(path)
+    path.unlink()
+    path.write_text(json.dumps(NOTE), encoding="utf-8")
+    assert read_note(path) == NOTE
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", ".hidden", "a\nb"])
