@@ -22,8 +22,9 @@ PARAMETERS: dict[str, Any] = {
     "parallel": 4, "protocol": "tcp", "bitrate": "", "length": "", "window": "", "omit_seconds": 0, "reverse": False,
     "bidirectional": False, "congestion": "", "zerocopy": False, "extra_args": [],
 }
-STOP_SECONDS = 4 * 3.0  # Child.stop: three signals and a last wait
-OBSERVER_WAITS = _observer.ARM_SECONDS + 4 * _observer.END_SECONDS  # to arm, to disarm, to hand over
+STOP_SECONDS = _session.STOP_SECONDS
+# To arm, to disarm, to hand over; each is waited for by one deadline, however many observe.
+OBSERVER_WAITS = _observer.ARM_SECONDS + 4 * _observer.END_SECONDS
 
 
 def plan(seconds: float = 30.0, repeats: int = 2, trace: bool = True) -> Plan:
@@ -34,22 +35,21 @@ def plan(seconds: float = 30.0, repeats: int = 2, trace: bool = True) -> Plan:
     )  # fmt: skip
 
 
-def message_seconds(run: dict[str, Any]) -> float:
-    """The longest wait for a message of the other end, as the module has it."""
-    return float(_session._message_deadline(run) - time.monotonic())
+def wait_seconds(run: dict[str, Any], word: str) -> float:
+    """The longest wait of an end for a word of the other end, as the module has it."""
+    return float(getattr(_session.Deadlines({}, run), word)() - time.monotonic())
 
 
 def longest(made: Plan, session: Session, host: str, ready: float, rendezvous: float, observers: int) -> float:
     """Every wait of one end to its end."""
     total = rendezvous + _session.OBSERVER_SECONDS + 2 * _rendezvous.HANDSHAKE_SECONDS
     for run in end_of(made, session, host, {"iperf3": 5201}, ready)["runs"]:
-        message = message_seconds(run)
         if host == session.server:
-            total += ready + STOP_SECONDS + message + 2 * _session.SERVER_EXIT_SECONDS + STOP_SECONDS
+            total += ready + STOP_SECONDS + wait_seconds(run, "done") + 2 * wait_seconds(run, "exit") + STOP_SECONDS
             total += _session.PORT_FREE_SECONDS + observers * OBSERVER_WAITS
         else:
-            total += 2 * message + run["limit_seconds"] + _children.KILL_AFTER_SECONDS
-            total += _session.MESSAGE_SLACK_SECONDS + STOP_SECONDS
+            total += wait_seconds(run, "ready") + run["limit_seconds"] + _children.KILL_AFTER_SECONDS
+            total += _session.PATIENCE_SECONDS + STOP_SECONDS + wait_seconds(run, "over")
     return total
 
 
@@ -71,7 +71,7 @@ def test_the_end_that_is_left_may_stop_what_it_has_begun() -> None:
     made = plan()
     session = made.steps[0].sessions[0]
     [*_others, run] = end_of(made, session, session.server, {"iperf3": 5201}, 30.0)["runs"]
-    ending = 2 * _session.SERVER_EXIT_SECONDS + 2 * STOP_SECONDS + _session.PORT_FREE_SECONDS
+    ending = 2 * _session.PATIENCE_SECONDS + 2 * STOP_SECONDS + _session.PORT_FREE_SECONDS
     assert winding_up_seconds(session, 30.0, 60.0, met=False) >= 60.0 + 2 * _rendezvous.HANDSHAKE_SECONDS
     assert winding_up_seconds(session, 30.0, 60.0, met=True) >= run["limit_seconds"] + ending
     observed = winding_up_seconds(session, 30.0, 60.0, met=True, observers=2)
