@@ -447,7 +447,8 @@ def test_a_probe_is_typed_or_malformed(path: tuple[Any, ...], value: Any) -> Non
     reply = probe_reply(answer(lambda: replaced(PROBE, path, value), "a"), "a", TOOLS)
     if "malformed" in reply:
         assert set(reply) == {"changed", "malformed"}
-        assert reply["malformed"].startswith("a: the reply") and shows_as_it_is(reply["malformed"])
+        sentence = reply["malformed"]
+        assert sentence.startswith("a: ") and "the reply" in sentence and shows_as_it_is(sentence)
         return
     assert set(reply) == set(PROBE) and set(reply["tools"]) <= {*TOOLS, "bpftrace"}
     assert all(isinstance(fact, (str, int, float, bool, type(None))) for fact in reply["fingerprint"].values())
