@@ -493,6 +493,7 @@ def test_every_reason_that_is_written_anywhere_is_known() -> None:
         r'\b(?:RunProblem|Problem|_problem|Trouble|blame)\(\s*"([a-z_]+)"'
         r'|"(?:invalid|failed)",\s+"([a-z_]+)"'
         r'|"reason": "([a-z_]+)"'
+        r'|\breason = "([a-z_]+)"'
         r'|re\.I\), "([a-z_]+)"\)'
     )
     found = set()
