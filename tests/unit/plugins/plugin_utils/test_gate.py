@@ -494,9 +494,8 @@ def test_every_reason_that_is_written_anywhere_is_known() -> None:
         r'\b(?:RunProblem|Problem|_problem|Trouble|blame)\(\s*"([a-z_]+)"'
         r'|"(?:invalid|failed)",\s+"([a-z_]+)"'
         r'|"reason": "([a-z_]+)"'
-        r'|^    reason = "([a-z_]+)"'
-        r'|re\.I\), "([a-z_]+)"\)',
-        re.MULTILINE,
+        r'|\breason = "([a-z_]+)"'
+        r'|re\.I\), "([a-z_]+)"\)'
     )
     found = set()
     for path in (ROOT / "plugins").rglob("*.py"):
