@@ -21,6 +21,8 @@ CLEANING_SECONDS = 60.0
 """What an end takes at most to end its processes after a run and to see that they have gone."""
 OBSERVER_SECONDS = 180.0
 """What one observer may hold up a run: to attach its tracer, to stop counting, to hand over what it counted."""
+MEETING_SECONDS = 30.0
+"""What looking for the other end takes beside the wait for it: to greet whoever comes last."""
 BEGINNING_SECONDS = 60.0
 """What a session takes before its two ends look for each other and after they have met, beside that wait."""
 MOST_STEPS = 50
@@ -173,8 +175,9 @@ def winding_up_seconds(
 
     Where the two have ``met`` it may be in the middle of a run, which it ends.
     """
-    run = max(_limits(session)) + ready_seconds + observers * OBSERVER_SECONDS if met else rendezvous_seconds
-    return run + CLEANING_SECONDS
+    if not met:
+        return rendezvous_seconds + MEETING_SECONDS
+    return max(_limits(session)) + ready_seconds + observers * OBSERVER_SECONDS + CLEANING_SECONDS
 
 
 def _limits(session: Session) -> list[float]:

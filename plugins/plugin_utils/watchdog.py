@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from .processes import STOPPED, descendants, send, state_of
 
 CUT_SECONDS = 20.0
-"""From one measure to the next: a module that is told to end stops its children and puts back what it changed."""
-CUTS = 4
+"""How long a module that is told to end may take to stop its children and to put back what it changed."""
+AGAIN_SECONDS = 5.0
+CUTS = 12
 """How often what a worker started is ended: Ansible connects again to clean up, or to try again."""
 OVERSLEPT_SECONDS = 5.0
 """Waking later than this means that this process was stopped itself: then everybody gets that time on top."""
@@ -110,13 +111,13 @@ class Watchdog:
     def _act(self, wait: _Wait) -> None:
         """The next measure against one worker; harder than the one before."""
         pid = self._worker_of(wait.host, wait.task)
-        if pid is None or wait.cuts > 2 * CUTS:
+        if pid is None or wait.cuts > CUTS + 3:
             if wait.killed:
                 self._interrupt()
             self._waits.pop(wait.host, None)  # it has come back, or Ansible has seen by itself that it is dead
             return
-        wait.due = time.monotonic() + CUT_SECONDS
         wait.cuts += 1
+        wait.due = time.monotonic() + (CUT_SECONDS if wait.cuts == 1 else AGAIN_SECONDS)
         if state_of(pid) in STOPPED or wait.cuts > CUTS:
             # What it started finds out by itself that nobody listens any more, and keeps what it has measured.
             send([pid], signal.SIGKILL)
@@ -124,6 +125,7 @@ class Watchdog:
                 self.killed.append(f"The process of Ansible that waited for {wait.host} was stopped, or did not come back: "
                                    f"{wait.sentence}")  # fmt: skip
             wait.killed = True
+            wait.due = time.monotonic() + CUT_SECONDS
         elif wait.cuts == 1:
             send(descendants(pid), signal.SIGTERM, signal.SIGCONT)
         else:

@@ -199,17 +199,6 @@ def test_the_controller_is_hit_at_moments(bench: Bench, hit: Hit, moments: list[
     assert_the_same_command_completes(bench)
 
 
-def test_results_that_nobody_takes_any_more_keep_nobody(bench: Bench) -> None:
-    """Ctrl-C twice while results that do not fit into the pipe to the controller are about to come."""
-    bench.variables |= {"iperf3_parallel": 48, "pairbench_blocks": 1}
-    it = Pass(bench)
-    it.await_moment("a run")
-    press_ctrl_c_twice(it)
-    assert it.end() != 0
-    assert_nothing_is_left(bench)
-    assert_the_same_command_completes(bench, 1)
-
-
 def test_a_stopped_controller_goes_on_where_it_was(bench: Bench) -> None:
     it = Pass(bench)
     it.await_moment("a run")

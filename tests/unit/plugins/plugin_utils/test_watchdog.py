@@ -66,6 +66,7 @@ class Workers:
 @pytest.fixture
 def workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
     monkeypatch.setattr(watchdog, "CUT_SECONDS", 0.5)
+    monkeypatch.setattr(watchdog, "AGAIN_SECONDS", 0.2)
     made = Workers()
     yield made
     made.end()
