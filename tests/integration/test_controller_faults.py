@@ -121,7 +121,8 @@ MOMENTS: dict[str, Callable[[Pass], Any]] = {
     "planning": lambda it: it.workers(),
     "preparing": lambda it: modules(it.bench, 0) or modules(it.bench, 1),
     "a run": lambda it: running(it.bench.lab),
-    "between runs": lambda it: it.earlier < len(records(it.bench)) < 3,  # the next one is not yet under way, or has just begun
+    # The next run is not yet under way, or has just begun.
+    "between runs": lambda it: it.earlier < len(records(it.bench)) < 3,
     "writing tables": lambda it: list(it.bench.sweep.glob("*.csv")) or list(it.bench.sweep.glob(".*.csv.*")),
 }
 
