@@ -321,6 +321,7 @@ def test_a_playbook_that_stays_stopped_is_given_up(bench: Bench, monkeypatch: py
     bench.command()
     said: list[str] = []
     log = bench.directory / "log"
+    log.touch()  # as `next_log` leaves it
     the_pass = runner_pass.Pass("pairbench.lab.bench", ["-i", str(bench.directory / "lab.yml")], log, said.append)
 
     def stop_it() -> None:
