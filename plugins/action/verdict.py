@@ -17,9 +17,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        only = self._task.args.get("only")
+        only = self._task.args.get("only")  # nothing is an empty text where ansible-core is older than 2.19
         try:
-            verdict = verdict_of(self._task.args["sweep_dir"], None if only is None else frozenset(only))
+            verdict = verdict_of(self._task.args["sweep_dir"], frozenset(only) if only else None)
         except PlanError as error:
             raise AnsibleActionFail(str(error)) from None
         result.update(

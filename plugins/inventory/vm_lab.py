@@ -45,23 +45,24 @@ from pathlib import Path
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
-from ansible.utils.display import Display
 from ansible.utils.vars import combine_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources
+from ansible_collections.pairbench.lab.plugins.plugin_utils.files import read_json
 from ansible_collections.pairbench.lab.plugins.plugin_utils.vm_guests import (
     LabError,
     LabSettings,
     configuration,
     guest_variables,
     lab_guests,
+    lab_note,
     lab_pairs,
-    read_note,
     ssh_proxy_command,
 )
 
 OPTIONS = ("name", "pairs", "placement", "network", "subnet", "ssh_port", "access")
 INTEGERS = ("pairs", "ssh_port")
 GROUP = "vm_lab"
+NOTE_BYTES = 1 << 20
 
 
 class InventoryModule(BaseInventoryPlugin):
@@ -132,9 +133,8 @@ class InventoryModule(BaseInventoryPlugin):
 
 
 def _record(access, hypervisor):
-    """What provisioning noted about a hypervisor; empty when there is nothing that can be read."""
+    """What provisioning noted about a hypervisor; empty when there is nothing."""
     try:
-        return read_note(access / f"{hypervisor}.json")
-    except ValueError as error:
-        Display().warning(f"{error}. The lab is taken for one that is not provisioned; provisioning writes it again.")
+        return lab_note(read_json(access / f"{hypervisor}.json", NOTE_BYTES))
+    except (FileNotFoundError, ValueError):
         return {}

@@ -74,10 +74,6 @@ class End:
     trace_unavailable: str | None
     problem: Trouble | None
     figures: Figures | None
-    execution: str | None = None
-    started_at: str | None = None
-    ended_at: str | None = None
-    seconds: float | None = None
     observations: tuple[Observation, ...] = ()
     """Of the processes under both guests; the server end keeps them."""
 
@@ -157,10 +153,6 @@ def _end(value: Any, side: Side) -> End | None:
         trace_unavailable=_optional_text(end, "trace_unavailable", side),
         problem=_trouble(end.get("problem"), f"{side}.problem"),
         figures=_figures(end.get("figures"), f"{side}.figures"),
-        execution=_optional_text(end, "execution", side),
-        started_at=_optional_text(end, "started_at", side),
-        ended_at=_optional_text(end, "ended_at", side),
-        seconds=_optional_seconds(end, side),
         observations=_observations(end.get("vmm"), f"{side}.vmm"),
     )
 
@@ -240,13 +232,6 @@ def _optional_integer(mapping: Mapping[str, Any], name: str, where: str) -> int 
     if value is None or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     raise MalformedRecord(f"{where}.{name} must be a whole number or null, it is {_short(value)}")
-
-
-def _optional_seconds(mapping: Mapping[str, Any], where: str) -> float | None:
-    value = mapping.get("seconds")
-    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf):
-        return value
-    raise MalformedRecord(f"{where}.seconds must be a number of seconds or null, it is {_short(value)}")
 
 
 def _boolean(mapping: Mapping[str, Any], name: str, where: str) -> bool:

@@ -10,17 +10,11 @@ import ipaddress
 import re
 import shlex
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from .files import UnreadableFile, read_object
-from .shapes import WrongShape, list_of, text_of
-
 _NAMESPACE = uuid.UUID("5a0a3f9c-4a2e-5ddc-8f5a-1d6b0a2f9c11")
-_NUMBER = re.compile(r"\d{1,9}")
-NOTE_BYTES = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 USUAL = {"queues": 1, "vcpus": 1, "memory_mib": 1024}
 """What guests have by default, which the name of a configuration leaves out."""
@@ -80,6 +74,9 @@ def lab_guests(settings: LabSettings) -> tuple[GuestPlan, ...]:
             "the lab has no hypervisor: put at least one host into the group hypervisors, in a file that comes before this "
             "one in the alphabet"
         )
+    for name in settings.hypervisors:
+        if "/" in name or name.startswith(".") or not name.isprintable():
+            raise LabError(f"the hypervisor {name!r} has a name that no file can have: give it another one in the inventory")
     if settings.placement not in PLACEMENTS:
         raise LabError(f"vm_lab_placement is {settings.placement!r}: choose one of {', '.join(PLACEMENTS)}")
     count = 2 * settings.pairs
@@ -135,29 +132,61 @@ def guest_variables(
     if record.get("backend") == "libvirt":
         found["pairbench_vmm_libvirt"] = guest.domain
     elif record.get("backend") == "qemu":
-        found["pairbench_vmm_pid_file"] = f"{record.get('folder', '')}/{guest.name}/qemu.pid"
+        found["pairbench_vmm_pid_file"] = f"{record['folder']}/{guest.name}/qemu.pid"
     return found
 
 
-def read_note(path: Path) -> Mapping[str, Any]:
-    """What provisioning noted about a hypervisor, empty when it has noted nothing.
+def lab_note(document: Any) -> dict[str, Any]:
+    """What provisioning noted about a hypervisor; empty where it is not what provisioning notes.
 
-    Raises ValueError with a sentence where the file is not what provisioning writes.
+    Part of it comes from the hypervisor, and it ends up in variables and names.
     """
-    try:
-        note = read_object(path, NOTE_BYTES)
-    except FileNotFoundError:
+    if not isinstance(document, Mapping):
         return {}
     try:
-        for name in ("backend", "accel", "network", "folder"):
-            text_of(note.get(name, ""), name)
-        for name in USUAL:
-            text_of(str(note.get(name, 1)), name, like=_NUMBER)
-        for item in list_of(note.get("pin") or [], "pin"):
-            text_of(str(item), "pin")
-    except WrongShape as error:
-        raise UnreadableFile(path, str(error)) from None
-    return note
+        return {name: read(document[name]) for name, read in _NOTE.items()}
+    except (KeyError, TypeError, ValueError):
+        return {}
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in words:
+            raise ValueError
+        return str(value)
+
+    return read
+
+
+def _text_like(pattern: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if not re.fullmatch(pattern, str(value)):
+            raise ValueError
+        return str(value)
+
+    return read
+
+
+def _cpu_sets(value: Any) -> list[str]:
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, list) or len(value) > 4096:
+        raise ValueError
+    return [_text_like(r"[0-9][0-9, -]{0,999}")(item) for item in value]
+
+
+_NOTE: Mapping[str, Callable[[Any], Any]] = {
+    "backend": _one_of("libvirt", "qemu"),
+    "accel": _one_of("kvm", "tcg"),
+    "vhost": lambda value: {"true": True, "false": False}[str(value).lower()],
+    "queues": lambda value: int(_text_like("[0-9]{1,6}")(value)),
+    "vcpus": lambda value: int(_text_like("[0-9]{1,6}")(value)),
+    "memory_mib": lambda value: int(_text_like("[0-9]{1,9}")(value)),
+    "pin": _cpu_sets,
+    "network": _one_of("isolated", "bridge"),
+    # Never with what would begin a template in a variable.
+    "folder": _text_like(r"/[^\x00-\x1f\x7f{}]{1,4000}"),
+}
 
 
 def configuration(records: Sequence[Mapping[str, Any]]) -> str:

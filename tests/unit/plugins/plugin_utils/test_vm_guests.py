@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import json
-import os
 import shlex
-from pathlib import Path
+from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.vm_guests import (
@@ -17,8 +15,8 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.vm_guests import (
     guest_variables,
     hypervisor_address,
     lab_guests,
+    lab_note,
     lab_pairs,
-    read_note,
     ssh_proxy_command,
 )
 from hypothesis import given
@@ -151,23 +149,39 @@ def test_the_configuration_follows_from_what_was_made(records: list[dict[str, ob
     assert configuration(records) == name
 
 
+NOTE = {
+    "backend": "qemu", "accel": "tcg", "vhost": False, "queues": 1, "vcpus": 2, "memory_mib": 1024, "pin": ["0-1", "2,4"],
+    "network": "isolated", "folder": "/var/lib/pairbench/vm_lab/labs/vm_lab",
+}  # fmt: skip
+
+
+def test_a_note_of_provisioning_is_taken_as_it_was_made() -> None:
+    assert lab_note(NOTE) == NOTE
+    # As older Ansible writes it.
+    as_text = NOTE | {"vhost": "True", "queues": "1", "vcpus": "2", "memory_mib": "1024", "pin": "0-1"}
+    assert lab_note(as_text) == NOTE | {"vhost": True, "pin": ["0-1"]}
+
+
 @pytest.mark.parametrize(
-    "content",
-    [b"", b"[]", b"[" * 100_000, b'{"backend": []}', b'{"queues": "x"}', b'{"vcpus": {}}', b'{"pin": 3}', b'{"folder": 1}',
-     b'{"backend": "\xff"}'],
+    "change",
+    [
+        {"backend": "{{ lookup('pipe', 'id') }}"}, {"accel": "x"}, {"accel": ["tcg"]}, {"vhost": None}, {"vhost": "{{ 1 }}"},
+        {"queues": "1{{ 2 }}"}, {"queues": -1}, {"vcpus": 10**9}, {"memory_mib": None}, {"pin": ["{{ x }}"]}, {"pin": [[]]},
+        {"pin": {}}, {"network": ""}, {"folder": "/{{ lookup('pipe', 'id') }}"}, {"folder": "relative"}, {"folder": "/a\nb"},
+    ],
 )  # fmt: skip
-def test_a_note_that_provisioning_did_not_write_is_named(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "hv.json"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"hv\.json cannot be read: "):
-        read_note(path)
-    path.unlink()
-    assert read_note(path) == {}
-    os.mkfifo(path)
-    with pytest.raises(ValueError, match="a FIFO"):
-        read_note(path)
-    path.unlink()
-    note = {"backend": "qemu", "accel": "kvm", "vhost": True, "queues": "4", "vcpus": 2, "memory_mib": 512,
-            "pin": ["0-1", 2], "network": "bridge", "folder": "/labs/x"}  # fmt: skip
-    path.write_text(json.dumps(note))
-    assert read_note(path) == note and configuration([read_note(path)])
+def test_a_note_that_provisioning_does_not_make_is_as_good_as_none(change: dict[str, Any]) -> None:
+    assert lab_note(NOTE | change) == {}
+
+
+def test_a_note_that_lacks_something_or_is_none_is_as_good_as_none() -> None:
+    for name in NOTE:
+        assert lab_note({key: value for key, value in NOTE.items() if key != name}) == {}
+    for other in (None, [], "text", 7):
+        assert lab_note(other) == {}
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", ".hidden", "a\nb"])
+def test_a_hypervisor_whose_name_no_file_can_have_is_refused(name: str) -> None:
+    with pytest.raises(LabError, match="a name that no file can have"):
+        lab_guests(LabSettings("vm_lab", 1, (name,)))
