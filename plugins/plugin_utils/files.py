@@ -124,7 +124,7 @@ def parse_json(content: bytes) -> Any:
         raise ValueError(f"it is not JSON ({error})") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    if b"\\ud" in content or b"\\uD" in content:
+    if b"\\u" in content and (b"\\ud" in content or b"\\uD" in content):
         _require_whole_characters(document)
     return document
 

@@ -77,9 +77,6 @@ class End:
     trace_unavailable: str | None
     problem: Trouble | None
     figures: Figures | None
-    execution: str | None = None
-    started_at: str | None = None
-    ended_at: str | None = None
     seconds: float | None = None
     observations: tuple[Observation, ...] = ()
     """Of the processes under both guests; the server end keeps them."""
@@ -164,9 +161,6 @@ def _end(value: Any, side: Side) -> End | None:
         trace_unavailable=_optional_text(end, "trace_unavailable", side),
         problem=_trouble(end.get("problem"), f"{side}.problem"),
         figures=_figures(end.get("figures"), f"{side}.figures"),
-        execution=_optional_text(end, "execution", side),
-        started_at=_optional_text(end, "started_at", side),
-        ended_at=_optional_text(end, "ended_at", side),
         seconds=_optional_seconds(end, side),
         observations=_observations(end.get("vmm"), f"{side}.vmm"),
         wall_seconds=_wall_seconds(end, side),
