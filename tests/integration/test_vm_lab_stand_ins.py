@@ -141,6 +141,9 @@ def test_a_network_that_cannot_be_made_leaves_nothing(lab: StandInLab) -> None:
         ({"vm_lab_network": "bridge", "vm_lab_bridge": "nosuch"}, "there is no bridge nosuch on the hypervisor"),
         ({"vm_lab_backend": "auto", "vm_lab_cpu": "max"}, "Set vm_lab_backend to qemu"),
         ({"vm_lab_image_checksum": "0123456789abcdef0123456789abcdef"}, "vm_lab_image_checksum must say"),
+        ({"vm_lab_image_checksum": ""}, "say so: vm_lab_image_checksum: none"),
+        ({"vm_lab_image_checksum": f"md5:{'0' * 32}"}, "vm_lab_image_checksum must say"),
+        ({"vm_lab_image_checksum": f"sha256:{'0' * 63}"}, "vm_lab_image_checksum must say"),
     ],
 )
 def test_what_cannot_be_had_is_refused_before_anything_is_changed(

@@ -58,8 +58,8 @@ class StandInLab(VmLab):
 
     def set(self, **variables: Any) -> None:
         """Write the variables of the lab."""
-        common = {"vm_lab_image": str(self.directory / "image.qcow2"), "vm_lab_accel": "tcg", "vm_lab_vhost": False,
-                  "vm_lab_install": False}
+        common = {"vm_lab_image": str(self.directory / "image.qcow2"), "vm_lab_image_checksum": "none",
+                  "vm_lab_accel": "tcg", "vm_lab_vhost": False, "vm_lab_install": False}
         super().set(**common | variables)
 
     def place(self, **hypervisors: dict[str, Any]) -> None:
