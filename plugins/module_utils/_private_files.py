@@ -142,7 +142,8 @@ def state_folder():
     for folder in (os.environ.get("XDG_RUNTIME_DIR") or "", "/run/user/%d" % user):
         if os.path.isabs(folder) and os.path.isdir(folder) and os.stat(folder).st_uid == os.geteuid():
             return own_folder(os.path.join(folder, "pairbench"))
-    return own_folder("/tmp/pairbench-%d" % user)  # nosec B108 - refused where it is anybody else's
+    # A folder that somebody else made first is refused.
+    return own_folder("/tmp/pairbench-%d" % user)  # nosec B108
 
 
 # Files
