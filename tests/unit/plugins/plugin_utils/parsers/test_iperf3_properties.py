@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,25 @@ ANY_JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every (object, key) of a document; of a list the first two items."""
+    inside = list(value.items()) if isinstance(value, dict) else list(enumerate(value))[:2] if isinstance(value, list) else []
+    for key, inner in inside:
+        yield value, key
+        yield from places(inner)
+
+
+@pytest.mark.parametrize("name", ["3.12/udp.client.json", "3.9/bidir.client.json"])
+def test_another_kind_of_value_in_any_place_never_raises(name: str) -> None:
+    document = json.loads(text_of(name))
+    for holder, key in list(places(document)):
+        kept = holder[key]
+        for value in ([], {}, None, "x", -1, True, [[]]):
+            holder[key] = value
+            parse_document(json.dumps(document))
+        holder[key] = kept
 
 
 @given(data=st.data(), value=ANY_JSON)
