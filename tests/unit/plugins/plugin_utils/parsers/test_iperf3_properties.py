@@ -183,7 +183,9 @@ ANY_JSON = st.recursive(
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
     """Every (object, key) of a document; of a list the first two items."""
-    inside = list(value.items()) if isinstance(value, dict) else list(enumerate(value))[:2] if isinstance(value, list) else []
+    inside = list(value.items()) if isinstance(value, dict) else []
+    if isinstance(value, list):
+        inside = list(enumerate(value))[:2]
     for key, inner in inside:
         yield value, key
         yield from places(inner)
