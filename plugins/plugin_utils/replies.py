@@ -11,26 +11,44 @@ host and the field; the other runs stand. ``ignored`` has sentences about what w
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from .gate import REASONS
 from .model import Plan, Run
 from .plain_text import printable
 from .plan import planned_runs
+from .records import SIDES
+from .shapes import (
+    LONGEST_LINE,
+    LONGEST_NAME,
+    Check,
+    WrongShape,
+    either,
+    fields,
+    flag_of,
+    kind_of,
+    list_of,
+    listing,
+    mapping,
+    moment_of,
+    number,
+    object_of,
+    optional,
+    raw_text,
+    same,
+    small_object_of,
+    whole,
+    word,
+)
 
-SIDES = ("server", "client")
 OUTPUT_CHARACTERS = 17 << 20
 """The longest text of a program's output: what a host keeps of it (16 MiB), and the line that says what is missing."""
 MOST_IGNORED = 10
-LONGEST_NAME, LONGEST_LINE, LONGEST_TEXT = 255, 1000, 8000
+LONGEST_TEXT = 8000
 
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)")
 _EXECUTION = re.compile(r"[0-9a-f]{16}")
-_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,119}")
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _BOOT_ID = re.compile(r"[0-9a-f-]{1,64}")
 _INTERPRETER_FACT = re.compile(r"(ansible_)?discovered_interpreter_[a-z0-9_]{1,40}")
@@ -38,189 +56,15 @@ _PROGRAM = re.compile(r"/[A-Za-z0-9_.+/-]{1,255}")
 # Facts lose the prefix ``ansible_`` where they are kept.
 _OURS = re.compile(r"(_?(pairbench|vm_lab|netns_lab|iperf3|sockperf|bpftrace)|_bench|_install|(ansible_)?netns)(_|$)")
 
-Check = Callable[[Any, str], Any]
-"""Takes a value and what to call it; gives the value. Raises `MalformedReply`."""
-
-
-class MalformedReply(ValueError):
-    """What a host returned is not what it was asked for; the text names the field, in one line."""
-
-
-# Kinds of values.
-
-
-def text(most: int, pattern: re.Pattern[str] | None = None) -> Check:
-    """A text that can be written as UTF-8, of at most ``most`` characters, all of which fit the pattern."""
-
-    def check(value: Any, where: str) -> Any:
-        if not isinstance(value, str):
-            raise MalformedReply(f"{where} is {kind_of(value)} and not a text")
-        if len(value) > most:
-            raise MalformedReply(f"{where} has {len(value)} characters, more than {most}")
-        if not value.isascii():
-            try:
-                value.encode("utf-8")
-            except UnicodeEncodeError:
-                raise MalformedReply(f"{where} has characters that no text has (lone surrogates)") from None
-        if pattern is not None and not pattern.fullmatch(value):
-            raise MalformedReply(f"{where} is {kind_of(value)}, which it cannot be")
-        return value
-
-    return check
-
-
-def whole(least: int, most: int) -> Check:
-    """A whole number within bounds."""
-
-    def check(value: Any, where: str) -> Any:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise MalformedReply(f"{where} is {kind_of(value)} and not a whole number")
-        if not least <= value <= most:
-            raise MalformedReply(f"{where} is {kind_of(value)} and not from {least} to {most}")
-        return value
-
-    return check
-
-
-def number(least: float, most: float) -> Check:
-    """A finite number within bounds."""
-
-    def check(value: Any, where: str) -> Any:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise MalformedReply(f"{where} is {kind_of(value)} and not a number")
-        if not least <= value <= most:  # neither is true of NaN
-            raise MalformedReply(f"{where} is {kind_of(value)} and not from {least:g} to {most:g}")
-        return value
-
-    return check
-
-
-def truth(value: Any, where: str) -> Any:
-    """True or false."""
-    if not isinstance(value, bool):
-        raise MalformedReply(f"{where} is {kind_of(value)} and neither true nor false")
-    return value
-
-
-def moment(value: Any, where: str) -> Any:
-    """A time of day in UTC, ISO 8601."""
-    text(32, _MOMENT)(value, where)
-    try:
-        datetime.fromisoformat(value.replace("Z", "+00:00"))
-    except ValueError:
-        raise MalformedReply(f"{where} is {kind_of(value)}, which is no time of day") from None
-    return value
-
-
-def word(words: Collection[str]) -> Check:
-    """One of some words."""
-
-    def check(value: Any, where: str) -> Any:
-        if not isinstance(value, str) or value not in words:
-            raise MalformedReply(f"{where} is {kind_of(value)}, which is none of its words")
-        return value
-
-    return check
-
-
-def same(expected: Any) -> Check:
-    """What the host was told, and nothing else."""
-
-    def check(value: Any, where: str) -> Any:
-        if type(value) is bool or value != expected:
-            raise MalformedReply(f"{where} is {kind_of(value)} and not {kind_of(expected)}, as it was asked for")
-        return expected
-
-    return check
-
-
-def optional(inner: Check) -> Check:
-    """Null, or what the inner check takes."""
-    return lambda value, where: None if value is None else inner(value, where)
-
-
-def listing(inner: Check, most: int) -> Check:
-    """A list of at most ``most`` items."""
-
-    def check(value: Any, where: str) -> Any:
-        if not isinstance(value, (list, tuple)):
-            raise MalformedReply(f"{where} is {kind_of(value)} and not a list")
-        if len(value) > most:
-            raise MalformedReply(f"{where} has {len(value)} items, more than {most}")
-        return [inner(item, f"{where}[{number}]") for number, item in enumerate(value)]
-
-    return check
-
-
-def mapping(inner: Check, most: int) -> Check:
-    """An object with at most ``most`` keys of any plain name."""
-
-    def check(value: Any, where: str) -> Any:
-        _object(value, where, most)
-        name = text(LONGEST_NAME, _KEY)
-        return {name(key, f"a key of {where}"): inner(item, f"{where}.{key}") for key, item in value.items()}
-
-    return check
-
-
-def fields(schema: Mapping[str, Check]) -> Check:
-    """An object with these fields, of which others are left out. An absent field is as good as null."""
-
-    def check(value: Any, where: str) -> Any:
-        _object(value, where)
-        return {name: inner(value.get(name), f"{where}.{name}") for name, inner in schema.items()}
-
-    return check
-
-
-def either(*inners: Check) -> Check:
-    """What one of the checks takes; the last one's complaint where none does."""
-
-    def check(value: Any, where: str) -> Any:
-        for inner in inners[:-1]:
-            try:
-                return inner(value, where)
-            except MalformedReply:
-                continue
-        return inners[-1](value, where)
-
-    return check
-
-
-def _object(value: Any, where: str, most: int = 10_000) -> Mapping[Any, Any]:
-    if not isinstance(value, Mapping):
-        raise MalformedReply(f"{where} is {kind_of(value)} and not an object")
-    if len(value) > most:
-        raise MalformedReply(f"{where} has {len(value)} keys, more than {most}")
-    return value
-
-
-def kind_of(value: Any) -> str:
-    """What kind of thing a value is, in a few characters that a terminal can show, however large or deep it is."""
-    if value is None:
-        return "missing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return f"'{printable(value, 60)}'" if len(value) <= 200 else f"a text of {len(value)} characters"
-    if isinstance(value, int):
-        return str(value) if abs(value) < 10**20 else "a number of more than 20 digits"
-    if isinstance(value, float):
-        return repr(value) if math.isfinite(value) else "no finite number"
-    if isinstance(value, Mapping):
-        return f"an object of {len(value)}"
-    return f"a list of {len(value)}" if isinstance(value, (list, tuple)) else "something else"
-
-
 # What is looked at.
 
 COUNT = whole(0, 2**63 - 1)
 SECONDS = number(0, 1e9)
-OUTPUT = text(OUTPUT_CHARACTERS)
-LINE, TEXT = text(LONGEST_LINE), text(LONGEST_TEXT)
+OUTPUT = raw_text(OUTPUT_CHARACTERS)
+LINE, TEXT = raw_text(LONGEST_LINE), raw_text(LONGEST_TEXT)
 RETURNCODE = whole(-(2**31), 2**32 - 1)
 PROBLEM = fields({"reason": word(REASONS), "detail": TEXT})
-PLAIN = optional(either(truth, COUNT, number(-1e300, 1e300), text(LONGEST_TEXT)))
+PLAIN = optional(either(flag_of, COUNT, number(-1e300, 1e300), raw_text(LONGEST_TEXT)))
 """A fact: null, true or false, a number, a text."""
 
 TRACE: Mapping[str, Check] = {
@@ -230,14 +74,14 @@ TRACE: Mapping[str, Check] = {
     "returncode": optional(RETURNCODE),
 }
 END: Mapping[str, Check] = {
-    "arch": text(64, _WORD),
+    "arch": raw_text(64, _WORD),
     "stdout": OUTPUT,
     "stderr": OUTPUT,
     "returncode": optional(RETURNCODE),
-    "started_at": optional(moment),
-    "ended_at": optional(moment),
+    "started_at": optional(moment_of),
+    "ended_at": optional(moment_of),
     "seconds": optional(SECONDS),
-    "timed_out": truth,
+    "timed_out": flag_of,
     "trace_unavailable": optional(TEXT),
     "problem": optional(PROBLEM),
     "figures": optional(
@@ -254,7 +98,7 @@ END: Mapping[str, Check] = {
         fields(
             {
                 "cpus": optional(LINE),
-                "interface": optional(text(64)),
+                "interface": optional(raw_text(64)),
                 "mtu_bytes": optional(whole(0, 2**31)),
                 "user": optional(LINE),
             }
@@ -264,24 +108,24 @@ END: Mapping[str, Check] = {
 }
 OBSERVATION: Mapping[str, Check] = {
     "pid": whole(1, 2**31),
-    "comm": text(64),
-    "command": text(LONGEST_TEXT),
-    "arch": text(64, _WORD),
+    "comm": raw_text(64),
+    "command": raw_text(LONGEST_TEXT),
+    "arch": raw_text(64, _WORD),
     "mode": word(("count", "time")),
     "probe": LINE,
     "version": optional(LINE),
     "output": OUTPUT,
     "stderr": OUTPUT,
     "returncode": optional(RETURNCODE),
-    "started_at": optional(moment),
-    "ended_at": optional(moment),
+    "started_at": optional(moment_of),
+    "ended_at": optional(moment_of),
     "seconds": optional(SECONDS),
     "problem": optional(PROBLEM),
 }
-PATH = text(4096, re.compile(r"/[^\0]*"))
-TOOL: Mapping[str, Check] = {"path": PATH, "version": LINE, "sha256": text(64, re.compile("[0-9a-f]{64}"))}
+PATH = raw_text(4096, re.compile(r"/[^\0]*"))
+TOOL: Mapping[str, Check] = {"path": PATH, "version": LINE, "sha256": raw_text(64, re.compile("[0-9a-f]{64}"))}
 TRACER: Mapping[str, Check] = {
-    "available": truth,
+    "available": flag_of,
     "reason": optional(TEXT),
     "probe": optional(LINE),
     "path": optional(PATH),
@@ -371,14 +215,13 @@ def session_reply(
     ends = returned.get("ends")
     for run in asked["runs"]:
         try:
-            if not isinstance(ends, Mapping):
-                raise MalformedReply(f"ends is {kind_of(ends)} and not an object")
-            reply["ends"][run["run_id"]] = _end(ends.get(run["run_id"]), asked, run, execution, watched, ignored)
-        except MalformedReply as fault:
+            end = object_of(ends, "ends").get(run["run_id"])
+            reply["ends"][run["run_id"]] = _end(end, asked, run, execution, watched, ignored)
+        except WrongShape as fault:
             reply["malformed"][run["run_id"]] = f"{host}: {fault}"
     if isinstance(ends, Mapping):
         ignored.others("ends", ends, {run["run_id"] for run in asked["runs"]}, "a run that it was not asked for")
-    reply["met"] = ignored.take(returned, "met", truth, False)
+    reply["met"] = ignored.take(returned, "met", flag_of, False)
     reply["forgotten"] = _forgotten(returned, asked["forget"], ignored)
     reply["spool_problem"] = ignored.take(returned, "spool_problem", optional(TEXT), None)
     reply["problem"] = ignored.take(returned, "problem", optional(PROBLEM), None)
@@ -395,16 +238,13 @@ def claim_reply(returned: Mapping[str, Any], host: str, plan: Plan, forget: Coll
     refusal = _refusal(returned)
     if refusal:
         return {"changed": False} | refusal
-    entries = returned.get("spooled")
-    if not isinstance(entries, (list, tuple)):
-        ignored.add(f"spooled is {kind_of(entries)} and not a list")
-        entries = ()
+    entries = ignored.take(returned, "spooled", list_of, [])
     runs = _runs(plan, entries)
     spooled = []
-    for number, entry in enumerate(entries):
+    for position, entry in enumerate(entries):
         try:
-            spooled.append(_spooled(entry, f"spooled[{number}]", host, plan, runs, ignored))
-        except MalformedReply as fault:
+            spooled.append(_spooled(entry, f"spooled[{position}]", host, plan, runs, ignored))
+        except WrongShape as fault:
             ignored.add(str(fault))
     return {
         "changed": False,
@@ -424,10 +264,10 @@ def probe_reply(returned: Mapping[str, Any], host: str, tools: Iterable[str]) ->
     if refusal:
         return {"changed": False} | refusal
     schema: dict[str, Check] = {
-        "changed": truth,
+        "changed": flag_of,
         "restored": optional(TEXT),
         "euid": optional(whole(0, 2**32)),
-        "boot_id": optional(text(64, _BOOT_ID)),
+        "boot_id": optional(raw_text(64, _BOOT_ID)),
         "fingerprint": mapping(PLAIN, 500),
         "tools": fields({name: optional(_open(TOOL)) for name in [*tools, "bpftrace"]}),
         "tracer": _open(TRACER),
@@ -435,7 +275,7 @@ def probe_reply(returned: Mapping[str, Any], host: str, tools: Iterable[str]) ->
     }
     try:
         reply: dict[str, Any] = fields(schema)(returned, "the reply")
-    except MalformedReply as fault:
+    except WrongShape as fault:
         return {"changed": False, "malformed": f"{host}: {fault}"}
     if "bpftrace" not in (returned.get("tools") or {}):
         del reply["tools"]["bpftrace"]
@@ -450,7 +290,7 @@ def observe_reply(returned: Mapping[str, Any], hypervisor: str, guests: Collecti
     for why in _refusal(returned).values():
         if isinstance(why, str):
             return {"changed": False, "problems": dict.fromkeys(guests, why), "ignored": ignored.sentences}
-    problems = ignored.take(returned, "problems", _object, {})
+    problems = ignored.take(returned, "problems", small_object_of, {})
     ignored.others("problems", problems, guests, "a guest that it was not asked about")
     told = {guest: ignored.take(problems, guest, optional(TEXT), None) for guest in guests}
     kept = {guest: printable(problem, 500) for guest, problem in told.items() if problem}
@@ -485,7 +325,7 @@ class _Ignored:
         """A field that no run hangs on; something else where it cannot be used."""
         try:
             return check(returned.get(name), name)
-        except MalformedReply as fault:
+        except WrongShape as fault:
             self.add(str(fault))
             return otherwise
 
@@ -511,7 +351,7 @@ def _open(schema: Mapping[str, Check]) -> Check:
 
 def _forgotten(returned: Mapping[str, Any], asked: Collection[str], ignored: _Ignored) -> list[str]:
     known = set(asked)
-    found = ignored.take(returned, "forgotten", listing(text(LONGEST_NAME), len(known)), [])
+    found = ignored.take(returned, "forgotten", listing(raw_text(LONGEST_NAME), len(known)), [])
     return [name for name in found if name in known]
 
 
@@ -523,9 +363,9 @@ def _end(
     watched: Mapping[str, tuple[str, str]],
     ignored: _Ignored,
 ) -> dict[str, Any]:
-    """The END of a run that was asked for. Raises MalformedReply."""
+    """The END of a run that was asked for. Raises WrongShape."""
     where = f"ends.{run['run_id']}"
-    _object(end, where)
+    small_object_of(end, where)
     told = {
         "host": asked["host"],
         "execution": execution,
@@ -544,24 +384,24 @@ def _end(
 def _spooled(
     entry: Any, where: str, host: str, plan: Plan, runs: Mapping[str, Run], ignored: _Ignored
 ) -> dict[str, Any]:
-    """One END that a host kept. Raises MalformedReply for what is none, or of a run in which it has not that side."""
-    _object(entry, where)
-    run_id = text(LONGEST_NAME)(entry.get("run_id"), f"{where}.run_id")
+    """One END that a host kept. Raises WrongShape for what is none, or of a run in which it has not that side."""
+    small_object_of(entry, where)
+    run_id = raw_text(LONGEST_NAME)(entry.get("run_id"), f"{where}.run_id")
     if run_id not in runs:
-        raise MalformedReply(f"{where}.run_id is {kind_of(run_id)}, which is no run of this sweep")
+        raise WrongShape(f"{where}.run_id is {kind_of(run_id)}, which is no run of this sweep")
     run = runs[run_id]
     role = word(SIDES)(entry.get("role"), f"{where}.role")
     if getattr(run, role) != host:
-        raise MalformedReply(f"{where} is of the {role} of {run_id}, which is another host")
-    execution = text(16, _EXECUTION)(entry.get("execution"), f"{where}.execution")
-    end = _object(entry.get("end"), f"{where}.end")
+        raise WrongShape(f"{where} is of the {role} of {run_id}, which is another host")
+    execution = raw_text(16, _EXECUTION)(entry.get("execution"), f"{where}.execution")
+    end = small_object_of(entry.get("end"), f"{where}.end")
     schema = {
         "host": same(host),
         "execution": same(execution),
         "address": same(plan.hosts[host]),
         "port": whole(1, 65535),
         "tool_version": LINE,
-        "argv": listing(text(4096), 1000),
+        "argv": listing(raw_text(4096), 1000),
     }
     traced = ("count", "time") if run.traced else ()
     found: dict[str, Any] = fields(schema | dict(END) | {"trace": _trace(traced)})(end, f"{where}.end")
@@ -569,7 +409,7 @@ def _spooled(
     watched = {side: (getattr(run, side), "") for side in (SIDES if role == "server" else ())}
     found["vmm"] = _observations(end.get("vmm"), run_id, watched, ignored)
     return {
-        "name": text(LONGEST_NAME, _spool_name(execution, role))(entry.get("name"), f"{where}.name"),
+        "name": raw_text(LONGEST_NAME, _spool_name(execution, role))(entry.get("name"), f"{where}.name"),
         "run_id": run_id,
         "role": role,
         "execution": execution,
@@ -597,7 +437,7 @@ def _trace(modes: Collection[str]) -> Check:
         if value is None:
             return None
         if not modes:
-            raise MalformedReply(f"{where} is there, and the run was not to be traced")
+            raise WrongShape(f"{where} is there, and the run was not to be traced")
         return known(value, where)
 
     return check
@@ -621,13 +461,13 @@ def _observations(
 
 def _observation(value: Any, side: str, run_id: str, guest: str, hypervisor: str) -> dict[str, Any]:
     try:
-        _object(value, f"vmm.{side}")
+        small_object_of(value, f"vmm.{side}")
         if set(value) == {"problem"}:
             return {"problem": PROBLEM(value["problem"], f"vmm.{side}.problem")}
-        named = same(hypervisor) if hypervisor else text(LONGEST_NAME)
+        named = same(hypervisor) if hypervisor else raw_text(LONGEST_NAME)
         told: dict[str, Check] = {"run_id": same(run_id), "guest": same(guest), "hypervisor": named}
         found: dict[str, Any] = fields(told | dict(OBSERVATION))(value, f"vmm.{side}")
-    except MalformedReply as fault:
+    except WrongShape as fault:
         detail = f"what was counted under {guest} is malformed: {fault}"
         return {"problem": {"reason": "vmm_not_traced", "detail": detail}}
     return found

@@ -9,10 +9,10 @@ from typing import Any
 from .live_pass import LivePass
 from .model import Session
 from .plan import PlanError
+from .records import SIDES
 
 SELECTORS = ("libvirt", "pid_file", "match")
 """How the process of a guest is found on its hypervisor: host variables ``pairbench_vmm_…`` of the guest."""
-SIDES = ("server", "client")
 
 
 @dataclass(frozen=True)
