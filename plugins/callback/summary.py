@@ -176,6 +176,11 @@ class CallbackModule(CallbackBase):
 
     def _begin_step(self, index):
         step = self._live.begin_step(index)
+        # Ansible passes over a worker that it cannot start, so one end of a session would wait for nobody.
+        problem = descriptors_problem()
+        if problem and not self._live.refusal:
+            self._display.error(problem)
+            self._live.refusal = problem
         if step is not None:
             if not all(self._live.why_left_out(session) for session in step.sessions):
                 self._untouched = False
