@@ -347,7 +347,7 @@ def _told(error):
     if isinstance(error, HostBusy):
         return {"reason": "host_busy", "detail": str(error)}
     if isinstance(error, _rendezvous.PeerLost):
-        return {"reason": "peer_lost", "detail": str(error)}
+        return {"reason": error.reason, "detail": str(error)}
     if isinstance(error, Interrupted):
         return {"reason": "interrupted", "detail": "the session was stopped: %s" % error}
     if isinstance(error, OSError):
