@@ -138,7 +138,7 @@ return reply
     done = bench.run("--forks", "8")
     told = words(done.stdout + done.stderr)
     assert done.returncode == 2, told
-    assert "three: the reply.fingerprint.kernel is an object of 1 and not a text" in told
+    assert "three: the reply.fingerprint.kernel must be a text, it is an object of 1" in told
     for row in bench.table("runs"):
         away = "three" in (row["server"], row["client"])
         assert (row["status"], row["reason"]) == ("failed", "not_run") if away else is_measured(row), told
