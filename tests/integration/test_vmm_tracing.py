@@ -79,7 +79,9 @@ def test_what_cannot_be_counted_costs_its_rows_only(bench: Bench, guests: dict[s
     guests["one"].wait()
     done = bench.measure("-e", '{"bpftrace_mode": "time"}')
     assert done.returncode == 0, done.stdout + done.stderr
-    assert {row["side"] for row in bench.table("syscalls") if row["target"] == "vmm"} == {"client"}
+    assert {row["side"] for row in bench.table("syscalls") if row["target"] == "vmm"} == {"client"}, (
+        bench.table("runs")
+    )
     assert any(int(row["time_ns"] or 0) > 0 for row in bench.table("syscalls") if row["target"] == "vmm")
     traced = [row for row in bench.table("runs") if row["traced"] == "true"]
     assert [row["status"] for row in traced] == ["valid"] and traced[0]["checks"].startswith("vmm_untraced: server:")
