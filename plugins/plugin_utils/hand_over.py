@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 
-PR_SET_PDEATHSIG = 1
+from .processes import be_killed_with_parent
 
 
 def end_with_controller(controller: int) -> None:
@@ -14,6 +12,6 @@ def end_with_controller(controller: int) -> None:
 
     ``controller`` is the pid of the process that started this one. The hosts have kept what was measured.
     """
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    be_killed_with_parent()
     if os.getppid() != controller:
         os._exit(1)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import resource
+import signal
 from pathlib import Path
 
 SPARE_DESCRIPTORS = 16
+PR_SET_PDEATHSIG = 1
 STOPPED = ("T", "t")
 """States of a process that was stopped, as by SIGSTOP."""
 
@@ -46,6 +49,12 @@ def descendants(pid: int) -> list[int]:
     for parent in found:
         found += by_parent.get(parent, ())
     return found[1:]
+
+
+def be_killed_with_parent() -> None:
+    """Have the kernel kill this process when the one that started it dies; not when that is dead already. Raises OSError."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), "prctl")
 
 
 def send(pids: list[int], *numbers: int) -> None:

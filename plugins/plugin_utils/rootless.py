@@ -22,9 +22,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from .processes import be_killed_with_parent
+
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x10000000, 0x20000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x8, 0x4000, 0x40000
-PR_SET_PDEATHSIG = 1
 GRACE_SECONDS = 5.0
 """How long what the command leaves behind has to clean up."""
 CANNOT_RUN = 127
@@ -107,7 +108,7 @@ def _enter(uid: int, gid: int) -> None:
 def _first_process(argv: Sequence[str], environment: Mapping[str, str], alive: int, interrupt: object) -> int:
     """Be process 1: start the command, take the dead, end what is left; an exit status. Never raises."""
     try:
-        _call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        be_killed_with_parent()
         if select.select([alive], [], [], 0)[0]:  # the outer process was gone before the kernel knew of us
             return 128 + signal.SIGKILL
         _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)

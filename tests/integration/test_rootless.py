@@ -151,7 +151,7 @@ def test_missing_tools_are_fetched_without_root(tmp_path: Path) -> None:
         root.up()
         room = root.folder / "opt/ansible_collections/pairbench/lab/plugins/plugin_utils"
         room.mkdir(parents=True)
-        for name in ("rootless.py", "rootless_tools.py"):
+        for name in ("processes.py", "rootless.py", "rootless_tools.py"):
             shutil.copy(CLONE / "plugins/plugin_utils" / name, room)
         home = root.folder / "home/somebody"
         home.mkdir()
