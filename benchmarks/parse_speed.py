@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ansible_collections.pairbench.lab.plugins.plugin_utils.parsers.scan import scan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.scan import scan
 
 CAPTURES = Path(__file__).parent.parent / "tests" / "captures"
 JUNK = (

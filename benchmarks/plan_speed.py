@@ -17,13 +17,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from ansible_collections.pairbench.lab.plugins.plugin_utils.schedule import (
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.pairs import select_pairs
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.rounds import (
     check_rounds,
     lower_bound,
     resources_of,
     rounds_for,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.selection import select_pairs
 
 
 @dataclass(frozen=True)

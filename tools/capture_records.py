@@ -17,15 +17,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.pairbench.lab.plugins.module_utils import _tracer
+from ansible_collections.pairbench.lab.plugins.module_utils._tracing import tracer as _tracer
 from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import commands_of
 
 SPACES = ("pbcapture-s", "pbcapture-c")
 ADDRESSES = ("10.77.77.1", "10.77.77.2")
 END = """
 import json, sys
-from ansible_collections.pairbench.lab.plugins.module_utils._children import Wakeup
-from ansible_collections.pairbench.lab.plugins.module_utils._session import run_session
+from ansible_collections.pairbench.lab.plugins.module_utils._host.children import Wakeup
+from ansible_collections.pairbench.lab.plugins.module_utils._session.session import run_session
 print(json.dumps(run_session(json.load(sys.stdin), Wakeup())))
 """
 IPERF3: dict[str, Any] = {

@@ -32,7 +32,7 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["ansible_collections.pairbench"]):
-    from ansible_collections.pairbench.lab.plugins.module_utils import _rendezvous
+    from ansible_collections.pairbench.lab.plugins.module_utils._session import rendezvous
 
 HERE, TOKEN = "127.0.0.1", "a token that no input holds"
 RUN_ID = "b001-iperf3-vm1-vm2-tcp_P4_t30-untraced"
@@ -91,14 +91,14 @@ def connected() -> tuple[socket.socket, socket.socket]:
     return one, other
 
 
-class FedDoor(_rendezvous.Door):
+class FedDoor(rendezvous.Door):
     """A door at which one caller stands already."""
 
     def __init__(self, caller: socket.socket) -> None:
         self._token, self._wakeup, self._expected = TOKEN, Impatience(), HERE
         self._turned_away: collections.Counter[str] = collections.Counter()
         self._listener = LISTENER
-        self._callers = [_rendezvous._Caller(caller, HERE)]
+        self._callers = [rendezvous._Caller(caller, HERE)]
 
 
 def soon() -> float:
@@ -117,7 +117,7 @@ def knock(data: bytes) -> None:
         say(ours, data)
         try:
             FedDoor(theirs).admit(["client", "observer-server"], soon())
-        except (Idle, _rendezvous.PeerLost):
+        except (Idle, rendezvous.PeerLost):
             return
     raise WrongAcceptance("a stranger was let in")
 
@@ -129,8 +129,8 @@ def pretend(data: bytes) -> None:
         say(theirs, data)
         try:
             place = ours.getpeername()
-            _rendezvous._introduce(_rendezvous._Stream(ours, Impatience()), TOKEN, "client", place, soon())
-        except (Idle, _rendezvous.PeerLost):
+            rendezvous._introduce(rendezvous._Stream(ours, Impatience()), TOKEN, "client", place, soon())
+        except (Idle, rendezvous.PeerLost):
             return
     raise WrongAcceptance("a false server end was believed")
 
@@ -155,33 +155,33 @@ def meddle(data: bytes) -> None:
     nonces = ["1" * 64, "2" * 64]
     ours, theirs = connected()
     with ours, theirs:
-        agreed = _rendezvous._Agreement(TOKEN, "client", theirs.getsockname(), *nonces)
-        hello, proof = _rendezvous._hello("client", nonces[0]), agreed.proof("D")
+        agreed = rendezvous._Agreement(TOKEN, "client", theirs.getsockname(), *nonces)
+        hello, proof = rendezvous._hello("client", nonces[0]), agreed.proof("D")
         said = [edited(hello, edits[0]), edited(proof, edits[1])]
-        original = _rendezvous._fresh_nonce
-        _rendezvous._fresh_nonce = lambda: nonces[1]
+        original = rendezvous._fresh_nonce
+        rendezvous._fresh_nonce = lambda: nonces[1]
         try:
             say(ours, b"".join(said))
             FedDoor(theirs).admit(["client", "observer-server", "observer-client"], soon())
-        except (Idle, _rendezvous.PeerLost):
+        except (Idle, rendezvous.PeerLost):
             return
         finally:
-            _rendezvous._fresh_nonce = original
+            rendezvous._fresh_nonce = original
     if b"".join(said) != hello + proof:
         raise WrongAcceptance("a handshake that was meddled with was accepted")
     count("right acceptances")
 
 
-def channels() -> tuple[socket.socket, _rendezvous.Channel, list[bytes]]:
+def channels() -> tuple[socket.socket, rendezvous.Channel, list[bytes]]:
     """A connection to a channel that expects the messages, and the frames that say them."""
     ours, theirs = connected()
     frames = []
     for number, message in enumerate(MESSAGES):
-        body = _rendezvous.encode(message)
+        body = rendezvous.encode(message)
         length = struct.pack(">I", len(body))
-        header = length + _rendezvous._code(b"D", b"length", number, length)
-        frames.append(header + body + _rendezvous._code(b"D", b"body", number, body))
-    return ours, _rendezvous.Channel(_rendezvous._Stream(theirs, Impatience()), b"L", b"D"), frames
+        header = length + rendezvous._code(b"D", b"length", number, length)
+        frames.append(header + body + rendezvous._code(b"D", b"body", number, body))
+    return ours, rendezvous.Channel(rendezvous._Stream(theirs, Impatience()), b"L", b"D"), frames
 
 
 def relay(data: bytes) -> None:
@@ -198,8 +198,8 @@ def relay(data: bytes) -> None:
         expected = said
         for number, message in enumerate(MESSAGES):
             try:
-                heard = channel.receive(soon(), _rendezvous.OBSERVATION_BYTES)
-            except (Idle, _rendezvous.PeerLost):
+                heard = channel.receive(soon(), rendezvous.OBSERVATION_BYTES)
+            except (Idle, rendezvous.PeerLost):
                 return
             if heard != message or not expected.startswith(frames[number]):
                 raise WrongAcceptance(f"message {number} was believed: {heard}")
@@ -207,7 +207,7 @@ def relay(data: bytes) -> None:
             count("right acceptances")
         try:
             heard = channel.receive(soon())
-        except (Idle, _rendezvous.PeerLost):
+        except (Idle, rendezvous.PeerLost):
             return
         raise WrongAcceptance(f"a message after the last was believed: {heard}")
 
@@ -216,13 +216,13 @@ def lie(data: bytes) -> None:
     """An end that has proved itself: a body becomes a message of a known shape, or is refused."""
     ours, theirs = connected()
     length = struct.pack(">I", len(data))
-    with ours, contextlib.closing(_rendezvous.Channel(_rendezvous._Stream(theirs, Impatience()), b"L", b"D")) as channel:
-        say(ours, length + _rendezvous._code(b"D", b"length", 0, length) + data + _rendezvous._code(b"D", b"body", 0, data))
+    with ours, contextlib.closing(rendezvous.Channel(rendezvous._Stream(theirs, Impatience()), b"L", b"D")) as channel:
+        say(ours, length + rendezvous._code(b"D", b"length", 0, length) + data + rendezvous._code(b"D", b"body", 0, data))
         try:
             message = channel.receive(soon())
-        except _rendezvous.PeerUnfit:
+        except rendezvous.PeerUnfit:
             return
-    if not _rendezvous.KINDS[message["kind"]](message) or _rendezvous.decode(_rendezvous.encode(message)) != message:
+    if not rendezvous.KINDS[message["kind"]](message) or rendezvous.decode(rendezvous.encode(message)) != message:
         raise WrongAcceptance(f"no message of a known shape: {message}")
     repr(message).encode("utf-8")
     count("right acceptances")
@@ -251,17 +251,17 @@ def fill_corpus(directory: Path) -> None:
     """Write first inputs: true frames, strangers that ended sessions once, and bodies of every kind of message."""
     if any(directory.iterdir()):
         return
-    hello = _rendezvous._hello("client", "0" * 64)
+    hello = rendezvous._hello("client", "0" * 64)
     proof = b"pairbench control 2 proof " + b"0" * 64 + b"\n"
     strangers = [
         b"", hello, hello + proof, hello[:40], b"[" * 2000, b'{"kind": "hello", "nonce": "\\ud800"}\n',
-        b'{"kind": "proof", "proof": "\\ud800"}\n', _rendezvous._hello("server", "0" * 64) + proof,
+        b'{"kind": "proof", "proof": "\\ud800"}\n', rendezvous._hello("server", "0" * 64) + proof,
     ]  # fmt: skip
     seeds = [bytes([reader]) + said for reader in (0, 1) for said in strangers]
     seeds += [b"\x02", b"\x02" + bytes(6), b"\x02\x05\x05\x08\x08\x01\x01"]
     orders = (b"\0\0\1\0\2\0\3\0\4\0", b"\0\0\0\0", b"\1\0\0\0", b"\0\1\5\x08\1\1\0", b"\xfa\1abc")
     seeds += [b"\x03" + order for order in orders]
-    seeds += [b"\x04" + _rendezvous.encode(message) for message in MESSAGES]
+    seeds += [b"\x04" + rendezvous.encode(message) for message in MESSAGES]
     seeds += [b"\x04" + text for text in (b"[" * 2000, b'kind "over"\nrun_id "\\ud800"\n', b'kind "over"\nrun_id 1e999\n')]
     for number, seed in enumerate(seeds):
         (directory / f"{number:03d}").write_bytes(seed)

@@ -24,8 +24,9 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["ansible_collections.pairbench"]):
-    from ansible_collections.pairbench.lab.plugins.plugin_utils import gate, importer
-    from ansible_collections.pairbench.lab.plugins.plugin_utils.parsers import scan
+    from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import scan
+    from ansible_collections.pairbench.lab.plugins.plugin_utils.notes import importer
+    from ansible_collections.pairbench.lab.plugins.plugin_utils.validity import gate
 
 CAPTURES = Path(__file__).parent.parent / "tests" / "captures"
 LARGEST_INPUT = 20_000

@@ -16,7 +16,7 @@ from pathlib import Path
 CONSOLE_SCRIPT = """#!{python}
 import sys
 
-from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import main
+from ansible_collections.pairbench.lab.plugins.plugin_utils.cli.main import main
 
 sys.exit(main())
 """

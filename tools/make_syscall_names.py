@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write plugins/plugin_utils/syscall_names.json from the Linux kernel's own system-call tables.
+"""Write plugins/plugin_utils/tracing/syscall_names.json from the Linux kernel's own system-call tables.
 
     apt-get download linux-source-7.2 linux-source-6.1
     for deb in linux-source-*.deb; do dpkg-deb -x "$deb" .; done
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-OUTPUT = Path(__file__).resolve().parent.parent / "plugins" / "plugin_utils" / "syscall_names.json"
+OUTPUT = Path(__file__).resolve().parent.parent / "plugins" / "plugin_utils" / "tracing" / "syscall_names.json"
 
 _ENTRY = re.compile(r"(?:compat_)?_*sys_(\w+)$")
 _RENAMED = re.compile(r"^#define\s+__\w+?_sys_(\w+)\s+__\w+?_sys_(\w+)\s*$", re.M)

@@ -7,10 +7,10 @@ import os
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.pairbench.lab.plugins.plugin_utils import live_pass
-from ansible_collections.pairbench.lab.plugins.plugin_utils.hand_over import end_with_controller
-from ansible_collections.pairbench.lab.plugins.plugin_utils.replies import answer, claim_reply, interpreter_facts
-from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import orphan_seconds
+from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.hand_over import end_with_controller
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.ends import orphan_seconds
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.replies import answer, claim_reply, interpreter_facts
 
 
 class ActionModule(ActionBase):

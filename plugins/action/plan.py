@@ -10,9 +10,17 @@ from pathlib import Path
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible_collections.pairbench.lab.plugins.plugin_utils.files import StorageError
-from ansible_collections.pairbench.lab.plugins.plugin_utils.host_settings import CPUS, require_cpus
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import (
+from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.processes import (
+    SPARE_DESCRIPTORS,
+    descriptors_problem,
+)
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.ends import longest_run_seconds, ports_to_watch
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.replies import facts_of_ours
+from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.cpus import CPUS, require_cpus
+from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.guests import guests_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.variables import settings_from
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.pairs import SelectionError, pairs_by_value
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import (
     Bottlenecks,
     PlanError,
     Selection,
@@ -22,21 +30,16 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import (
     what_remains,
     widest_step,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import (
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import (
     PLAN_FILE,
     load_or_create,
     store_new,
     stored_hosts,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.processes import SPARE_DESCRIPTORS, descriptors_problem
-from ansible_collections.pairbench.lab.plugins.plugin_utils.replies import facts_of_ours
-from ansible_collections.pairbench.lab.plugins.plugin_utils.selection import SelectionError, pairs_by_value
-from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import longest_run_seconds, ports_to_watch
-from ansible_collections.pairbench.lab.plugins.plugin_utils.settings import settings_from
-from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import completed
-from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep_lock import SweepHeld, held_by
-from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import counted, render_plan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.vmm import guests_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import counted, render_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.files import StorageError
+from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.lock import SweepHeld, held_by
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import completed
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 CALLBACK_MARK = "PAIRBENCH_SUMMARY_CALLBACK_PID"

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.pairbench.lab.plugins.plugin_utils import live_pass
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import cases_of, directed_pairs
-from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import version_problems
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.ends import version_problems
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import cases_of, directed_pairs
 
 
 class ActionModule(ActionBase):

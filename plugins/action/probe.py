@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.pairbench.lab.plugins.plugin_utils.replies import answer, interpreter_facts, probe_reply
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.replies import answer, interpreter_facts, probe_reply
 
 PROBE = "pairbench.lab.probe"
 TOOLS = ("iperf3", "sockperf")

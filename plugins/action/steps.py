@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.pairbench.lab.plugins.plugin_utils import live_pass
-from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import portions
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.ends import portions
 
 
 class ActionModule(ActionBase):

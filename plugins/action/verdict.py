@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import PlanError
-from ansible_collections.pairbench.lab.plugins.plugin_utils.verdict import verdict_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.completeness import verdict_of
 
 
 class ActionModule(ActionBase):

@@ -24,31 +24,31 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible.plugins.callback import CallbackBase
-from ansible_collections.pairbench.lab.plugins.plugin_utils import live_pass
-from ansible_collections.pairbench.lab.plugins.plugin_utils.collect import Kept, records_of
-from ansible_collections.pairbench.lab.plugins.plugin_utils.deadlines import Deadlines
-from ansible_collections.pairbench.lab.plugins.plugin_utils.files import StorageError
-from ansible_collections.pairbench.lab.plugins.plugin_utils.gate import judge
-from ansible_collections.pairbench.lab.plugins.plugin_utils.live_pass import LivePass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.processes import descriptors_problem
+from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.watchdog import Watchdog
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.deadlines import Deadlines
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.ends import session_of, side_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.kept import Kept, records_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.live_pass import LivePass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.progress import Progress
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plain_text import printable
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import what_remains
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_plan, withdraw_plan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.processes import descriptors_problem
-from ansible_collections.pairbench.lab.plugins.plugin_utils.progress import Progress
-from ansible_collections.pairbench.lab.plugins.plugin_utils.records import (
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import what_remains
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import load_plan, withdraw_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import read_record
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import (
     RecordAssembler,
     last_attempt,
     record_path,
     write_host,
     write_record,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.session_specs import session_of, side_of
-from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import completed, note_status
-from ansible_collections.pairbench.lab.plugins.plugin_utils.stored import read_record
-from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep_lock import SweepHeld, SweepLock, identity
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables import load_results, write_tables
-from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import render_sweep
-from ansible_collections.pairbench.lab.plugins.plugin_utils.watchdog import Watchdog
+from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_sweep
+from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.files import StorageError
+from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.lock import SweepHeld, SweepLock, identity
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import load_results, write_tables
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import completed, note_status
 
 COLLECTION = str(Path(__file__).resolve().parents[2])
 WORKERS_END_SECONDS = 5.0

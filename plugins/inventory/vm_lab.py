@@ -48,7 +48,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.display import Display
 from ansible.utils.vars import combine_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources
-from ansible_collections.pairbench.lab.plugins.plugin_utils.vm_guests import (
+from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.vm_lab import (
     LabError,
     LabSettings,
     configuration,

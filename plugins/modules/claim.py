@@ -84,14 +84,14 @@ forgotten:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._host_lock import (
+from ansible_collections.pairbench.lab.plugins.module_utils._host.lock import (
     Claim,
     HostBusy,
     await_idle,
     tidy,
 )
-from ansible_collections.pairbench.lab.plugins.module_utils._private_files import remove_stale_run_folders
-from ansible_collections.pairbench.lab.plugins.module_utils._spool import Spool
+from ansible_collections.pairbench.lab.plugins.module_utils._host.private_files import remove_stale_run_folders
+from ansible_collections.pairbench.lab.plugins.module_utils._session.spool import Spool
 
 
 def main():

@@ -64,8 +64,8 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._children import Wakeup
-from ansible_collections.pairbench.lab.plugins.module_utils._observer import observe_all
+from ansible_collections.pairbench.lab.plugins.module_utils._host.children import Wakeup
+from ansible_collections.pairbench.lab.plugins.module_utils._session.observer import observe_all
 
 WATCH_OPTIONS = {
     "guest": {"type": "str", "required": True},

@@ -82,9 +82,10 @@ problems:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils import _fingerprint, _host_settings, _tracer
-from ansible_collections.pairbench.lab.plugins.module_utils._children import process_comm
-from ansible_collections.pairbench.lab.plugins.module_utils._ports import listening_inodes, socket_owners
+from ansible_collections.pairbench.lab.plugins.module_utils._host import fingerprint, settings
+from ansible_collections.pairbench.lab.plugins.module_utils._host.children import process_comm
+from ansible_collections.pairbench.lab.plugins.module_utils._host.ports import listening_inodes, socket_owners
+from ansible_collections.pairbench.lab.plugins.module_utils._tracing import tracer as _tracer
 
 
 def address_problem(address, found):
@@ -117,7 +118,7 @@ def restore(check_mode):
     if check_mode:
         return None, None
     try:
-        return _host_settings.restore_leftovers(), None
+        return settings.restore_leftovers(), None
     except OSError as error:
         return None, error.strerror
 
@@ -126,7 +127,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "address": {"type": "str", "default": ""},
-            "kind": {"type": "str", "choices": ["", *_fingerprint.KINDS], "default": ""},
+            "kind": {"type": "str", "choices": ["", *fingerprint.KINDS], "default": ""},
             "ports": {
                 "type": "list",
                 "elements": "dict",
@@ -144,20 +145,20 @@ def main():
     )
     params = module.params
     restored, unrestored = restore(module.check_mode)
-    tools = {name: _fingerprint.tool(name) for name in params["tools"]}
-    problems = [unrestored, address_problem(params["address"], _fingerprint.addresses())]
+    tools = {name: fingerprint.tool(name) for name in params["tools"]}
+    problems = [unrestored, address_problem(params["address"], fingerprint.addresses())]
     problems += [port_problem(item["protocol"], item["port"], item["variable"]) for item in params["ports"]]
     tracer = {"available": False, "reason": "tracing was not asked for"}
     if params["trace"]:
         tracer = _tracer.self_test()
-        tools["bpftrace"] = _fingerprint.tool("bpftrace")
+        tools["bpftrace"] = fingerprint.tool("bpftrace")
         tracer["version"] = (tools["bpftrace"] or {}).get("version")
     module.exit_json(
         changed=restored is not None,
         restored=restored,
         euid=os.geteuid(),
-        boot_id=_fingerprint.read_line("/proc/sys/kernel/random/boot_id"),
-        fingerprint=_fingerprint.fingerprint(params["address"], params["kind"]),
+        boot_id=fingerprint.read_line("/proc/sys/kernel/random/boot_id"),
+        fingerprint=fingerprint.fingerprint(params["address"], params["kind"]),
         tools=tools,
         tracer=tracer,
         problems=[problem for problem in problems if problem],

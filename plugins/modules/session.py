@@ -185,8 +185,8 @@ problem:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._children import Wakeup
-from ansible_collections.pairbench.lab.plugins.module_utils._session import run_session
+from ansible_collections.pairbench.lab.plugins.module_utils._host.children import Wakeup
+from ansible_collections.pairbench.lab.plugins.module_utils._session.session import run_session
 
 RUN_OPTIONS = {
     "run_id": {"type": "str", "required": True},

@@ -66,8 +66,8 @@ serial_log:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._vm_guest import Guest
-from ansible_collections.pairbench.lab.plugins.module_utils._vm_process import GuestError
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.emulator import GuestError
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.guest import Guest
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

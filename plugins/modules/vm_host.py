@@ -38,7 +38,7 @@ facts:
 import shutil
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._vm_host import (
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.hypervisor import (
     host_facts,
     pinned_sets,
     seen_from_guest,

@@ -47,8 +47,8 @@ import os
 from xml.etree import ElementTree  # nosec B405
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils import _vm_libvirt
-from ansible_collections.pairbench.lab.plugins.module_utils._vm_process import NETNS_DIRECTORY, GuestError
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab import libvirt
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.emulator import NETNS_DIRECTORY, GuestError
 
 
 class NamespaceNetwork:
@@ -113,7 +113,7 @@ class LibvirtNetwork:
 
     def present(self):
         """Define and start it."""
-        defined, active = _vm_libvirt.network_state(self._params["name"])
+        defined, active = libvirt.network_state(self._params["name"])
         if defined and not self._has_address():
             self.absent()
             defined = active = False
@@ -128,17 +128,17 @@ class LibvirtNetwork:
 
     def exists(self):
         """Whether libvirt knows a network of this name."""
-        return _vm_libvirt.network_state(self._params["name"])[0]
+        return libvirt.network_state(self._params["name"])[0]
 
     def _has_address(self):
-        text = _vm_libvirt.must("net-dumpxml", self._params["name"])
+        text = libvirt.must("net-dumpxml", self._params["name"])
         found = ElementTree.fromstring(text).find("ip")  # nosec B314
         have = None if found is None else "%s/%s" % (found.get("address"), found.get("prefix"))
         return have == self._params["address"]
 
     def absent(self):
         """Stop and forget it."""
-        defined, active = _vm_libvirt.network_state(self._params["name"])
+        defined, active = libvirt.network_state(self._params["name"])
         if active:
             self._do("net-destroy", self._params["name"])
         if defined:
@@ -147,7 +147,7 @@ class LibvirtNetwork:
     def _do(self, *words, **options):
         self.commands.append("virsh " + " ".join(words))
         if not self._module.check_mode:
-            _vm_libvirt.must(*words, **options)
+            libvirt.must(*words, **options)
 
 
 def make_whole(network):

@@ -42,8 +42,8 @@ import json
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._private_files import read_own, write_own
-from ansible_collections.pairbench.lab.plugins.module_utils._vm_probe import DEVICE, probe
+from ansible_collections.pairbench.lab.plugins.module_utils._host.private_files import read_own, write_own
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.kvm_probe import DEVICE, probe
 
 MOST_ANSWER_BYTES = 1 << 16
 

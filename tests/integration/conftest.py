@@ -37,7 +37,7 @@ def mesh(request: pytest.FixtureRequest) -> Iterator[Mesh]:
 @pytest.fixture(scope="session")
 def tracer() -> dict[str, Any]:
     """The tracer's self-test on this machine; tests of tracing need it to pass."""
-    from ansible_collections.pairbench.lab.plugins.module_utils._tracer import self_test
+    from ansible_collections.pairbench.lab.plugins.module_utils._tracing.tracer import self_test
 
     result: dict[str, Any] = self_test()
     assert result["available"], result["reason"]

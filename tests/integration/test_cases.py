@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.module_utils import _tracer
+from ansible_collections.pairbench.lab.plugins.module_utils._tracing import tracer as _tracer
 from bench import Bench, words
 from counts import by_thread_name
 from namespaces import Host, Pair, finish, run, wait_until
@@ -132,7 +132,7 @@ def test_the_mtu_that_a_killed_end_left_is_put_back_by_the_next_session(pair: Pa
 
 
 RESTORE = """
-from ansible_collections.pairbench.lab.plugins.module_utils._host_settings import restore_leftovers
+from ansible_collections.pairbench.lab.plugins.module_utils._host.settings import restore_leftovers
 print(restore_leftovers())
 """
 

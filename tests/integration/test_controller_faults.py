@@ -339,16 +339,16 @@ def test_a_wall_clock_that_jumps_changes_nothing(bench: Bench) -> None:
 
 def test_a_playbook_that_stays_stopped_is_given_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """As ``pairbench sweep`` runs it: whoever stops it for good does not stop the blocks that follow."""
-    from ansible_collections.pairbench.lab.plugins.plugin_utils import runner_pass
+    from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps import playbook
 
-    monkeypatch.setattr(runner_pass, "LOOK_SECONDS", 0.5)
-    monkeypatch.setattr(runner_pass, "STOPPED_SECONDS", 3.0)
+    monkeypatch.setattr(playbook, "LOOK_SECONDS", 0.5)
+    monkeypatch.setattr(playbook, "STOPPED_SECONDS", 3.0)
     monkeypatch.chdir(bench.directory)
     bench.command()
     said: list[str] = []
     log = bench.directory / "log"
     log.touch()  # as `next_log` leaves it
-    the_pass = runner_pass.Pass("pairbench.lab.bench", ["-i", str(bench.directory / "lab.yml")], log, said.append)
+    the_pass = playbook.Pass("pairbench.lab.bench", ["-i", str(bench.directory / "lab.yml")], log, said.append)
 
     def stop_it() -> None:
         wait_until(lambda: running(bench.lab), 120, "a run")

@@ -20,7 +20,7 @@ from typing import Any
 
 import packages
 import pytest
-from ansible_collections.pairbench.lab.plugins.plugin_utils.gate import judge
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
 from namespaces import Host, Pair, finish, run, wait_until
 
 pytestmark = pytest.mark.slow

@@ -115,8 +115,8 @@ def assert_exact(results: dict[str, Any], tool: str, traced: bool) -> None:
 
 def test_counts_behind_setpriv_differ_in_nothing_that_the_benchmark_does(tracer: dict[str, Any], tmp_path: Path) -> None:
     """dd makes the same calls as root and as nobody."""
-    from ansible_collections.pairbench.lab.plugins.module_utils import _tracer
-    from ansible_collections.pairbench.lab.plugins.module_utils._benchmark_user import become
+    from ansible_collections.pairbench.lab.plugins.module_utils._host.benchmark_user import become
+    from ansible_collections.pairbench.lab.plugins.module_utils._tracing import tracer as _tracer
 
     dd = "/usr/bin/dd"
     prefix, who = become("nobody", [], dd)
@@ -178,7 +178,7 @@ def test_a_tool_that_only_root_can_reach_stays_roots_and_says_why(pair: Pair, tm
 
 def test_in_a_user_namespace_of_one_user_it_stays_who_it_is_and_says_why() -> None:
     code = (
-        "from ansible_collections.pairbench.lab.plugins.module_utils._benchmark_user import become; "
+        "from ansible_collections.pairbench.lab.plugins.module_utils._host.benchmark_user import become; "
         "print(become('nobody', [], '/usr/bin/iperf3'))"
     )
     told = run("unshare", "--user", "--map-root-user", sys.executable, "-c", code).stdout
@@ -200,7 +200,7 @@ def test_somebody_without_root_locks_and_claims_in_a_folder_of_their_own(readabl
     """Users in user namespaces of their own are all number 0 there: the folder has the number they have outside."""
     user, folder = 54321, Path("/tmp/pairbench-54321")
     code = (
-        "from ansible_collections.pairbench.lab.plugins.module_utils._host_lock import Claim, HostLock, state_folder\n"
+        "from ansible_collections.pairbench.lab.plugins.module_utils._host.lock import Claim, HostLock, state_folder\n"
         "with HostLock('me'): Claim('one', 'me').take(60, 0); Claim('one', 'me').release()\n"
         "print(state_folder())"
     )
@@ -320,7 +320,7 @@ def test_a_program_that_never_stops_printing_is_ended_by_the_size_of_its_file(pa
 
 def state_of(pair: Pair) -> set[str]:
     """What this program has noted of the namespaces of a pair; each is asked for its own number."""
-    code = "from ansible_collections.pairbench.lab.plugins.module_utils._host_lock import network_namespace as n; print(n())"
+    code = "from ansible_collections.pairbench.lab.plugins.module_utils._host.lock import network_namespace as n; print(n())"
     numbers = {run(*host.enter, sys.executable, "-c", code).stdout.strip() for host in pair.hosts}
     inodes = {str(Path(f"/run/netns/{host.name}").stat().st_ino) for host in pair.hosts}
     names = {path.name for path in Path("/run/pairbench").iterdir()}

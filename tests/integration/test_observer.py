@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.module_utils import _vmm
-from ansible_collections.pairbench.lab.plugins.module_utils._children import all_pids
+from ansible_collections.pairbench.lab.plugins.module_utils._host.children import all_pids
+from ansible_collections.pairbench.lab.plugins.module_utils._tracing import guest_process
 from counts import by_thread_name
 from namespaces import Pair, finish, wait_until
 
@@ -161,8 +161,8 @@ def test_the_process_of_a_libvirt_domain_is_found_by_its_name(tmp_path: Path) ->
     others = [sys.executable, "-c", "import time; time.sleep(60)", "-name", "guest=web2,debug-threads=on"]
     processes = [subprocess.Popen(command), subprocess.Popen(others)]
     try:
-        wait_until(lambda: "guest=web2" in _vmm.command_line(processes[1].pid))
-        assert _vmm.find({"libvirt": "web"})["pid"] == processes[0].pid
+        wait_until(lambda: "guest=web2" in guest_process.command_line(processes[1].pid))
+        assert guest_process.find({"libvirt": "web"})["pid"] == processes[0].pid
     finally:
         for process in processes:
             process.kill()
@@ -178,8 +178,8 @@ def test_the_process_of_other_monitors_is_found_by_a_rule(command: list[str], ru
     similar = [item.replace("a.sock", "ab.sock") if "sock" in item else item + "b" for item in command]
     processes = [subprocess.Popen([*sleep, *command]), subprocess.Popen([*sleep, *similar])]
     try:
-        wait_until(lambda: all(command[0] in _vmm.command_line(process.pid) for process in processes[:1]))
-        assert _vmm.find({"match": rule})["pid"] == processes[0].pid
+        wait_until(lambda: all(command[0] in guest_process.command_line(process.pid) for process in processes[:1]))
+        assert guest_process.find({"match": rule})["pid"] == processes[0].pid
     finally:
         for process in processes:
             process.kill()
@@ -192,20 +192,20 @@ def test_a_rule_tells_a_monitor_from_what_started_it(tmp_path: Path) -> None:
     # As sudo does, the shell stays, with the whole command in its own command line.
     started = subprocess.Popen(["sh", "-c", f"{monitor} 61; true"])
     try:
-        wait_until(lambda: len([pid for pid in all_pids() if str(monitor) in _vmm.command_line(pid)]) == 2)
-        with pytest.raises(_vmm.VmmNotFound, match=r"begin it with \^ and the program"):
-            _vmm.find({"match": "firecracker 61"})
-        found = _vmm.find({"match": r"^\S*firecracker 61"})
+        wait_until(lambda: len([pid for pid in all_pids() if str(monitor) in guest_process.command_line(pid)]) == 2)
+        with pytest.raises(guest_process.VmmNotFound, match=r"begin it with \^ and the program"):
+            guest_process.find({"match": "firecracker 61"})
+        found = guest_process.find({"match": r"^\S*firecracker 61"})
         assert found["comm"] == "firecracker" and found["pid"] != started.pid
     finally:
-        for pid in [pid for pid in all_pids() if str(monitor) in _vmm.command_line(pid)]:
+        for pid in [pid for pid in all_pids() if str(monitor) in guest_process.command_line(pid)]:
             os.kill(pid, signal.SIGKILL)
         started.wait()
 
 
 def test_the_process_of_a_guest_is_found_or_the_mend_is_named(guest: Guest, tmp_path: Path) -> None:
-    found = _vmm.find({"match": r"guest_process\.py"})
-    assert found["pid"] == guest.process.pid and _vmm.still_there(found)
+    found = guest_process.find({"match": r"guest_process\.py"})
+    assert found["pid"] == guest.process.pid and guest_process.still_there(found)
     other = tmp_path / "other.pid"
     other.write_text("what", encoding="ascii")
     for selector, named in (
@@ -216,9 +216,9 @@ def test_the_process_of_a_guest_is_found_or_the_mend_is_named(guest: Guest, tmp_
         ({"match": "no-such-command-line-anywhere"}, "the command line of no process"),
         ({"match": "e"}, "it must fit one"),
     ):
-        with pytest.raises(_vmm.VmmNotFound, match=named):
-            _vmm.find(selector)
+        with pytest.raises(guest_process.VmmNotFound, match=named):
+            guest_process.find(selector)
     guest.end()
-    with pytest.raises(_vmm.VmmNotFound, match="which does not run: is the guest up"):
-        _vmm.find({"pid_file": str(guest.pid_file)})
-    assert not _vmm.still_there(found)
+    with pytest.raises(guest_process.VmmNotFound, match="which does not run: is the guest up"):
+        guest_process.find({"pid_file": str(guest.pid_file)})
+    assert not guest_process.still_there(found)

@@ -151,14 +151,15 @@ def test_missing_tools_are_fetched_without_root(tmp_path: Path) -> None:
         root.up()
         room = root.folder / "opt/ansible_collections/pairbench/lab/plugins/plugin_utils"
         room.mkdir(parents=True)
-        for name in ("processes.py", "rootless.py", "rootless_tools.py"):
-            shutil.copy(CLONE / "plugins/plugin_utils" / name, room)
+        for name in ("controller/processes.py", "rootless/launcher.py", "rootless/tools.py"):
+            (room / name).parent.mkdir(exist_ok=True)
+            shutil.copy(CLONE / "plugins/plugin_utils" / name, room / name)
         home = root.folder / "home/somebody"
         home.mkdir()
         os.chown(home, number, number)
         program = (
-            "import json, os, pathlib; from ansible_collections.pairbench.lab.plugins.plugin_utils import rootless_tools;"
-            "found = rootless_tools.with_tools(os.environ, pathlib.Path('/home/somebody/cache'));"
+            "import json, os, pathlib; from ansible_collections.pairbench.lab.plugins.plugin_utils.rootless import tools;"
+            "found = tools.with_tools(os.environ, pathlib.Path('/home/somebody/cache'));"
             "print(json.dumps([found['PATH'], found['LD_LIBRARY_PATH']]))"
         )
         ask = inside(root.pid, number, "env", "PYTHONPATH=/opt", "PATH=/usr/bin:/bin", "python3", "-c", program)

@@ -231,7 +231,7 @@ def orphan(pair: Pair) -> None:
     runs = iperf3_runs(pair, seconds=2)
     ends = [pair.start_end(name, runs[name], sweep="sweep1", lease_seconds=60) for name in ("server", "client")]
     wait_until(lambda: any(line.split()[1] == "iperf3" for line in pair.client.processes()), 15)
-    claim = "from ansible_collections.pairbench.lab.plugins.module_utils._host_lock import Claim\n"
+    claim = "from ansible_collections.pairbench.lab.plugins.module_utils._host.lock import Claim\n"
     claim += "Claim('sweep1', 'its next controller').take(60, 0)"
     run(*pair.server.enter, sys.executable, "-c", claim)
     for child in ends:

@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.plugin_utils.gate import judge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import Judgement
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
 from namespaces import Pair, run, wait_until
 
 pytestmark = pytest.mark.slow

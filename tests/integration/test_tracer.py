@@ -13,8 +13,8 @@ from typing import Any
 
 import packages
 import pytest
-from ansible_collections.pairbench.lab.plugins.module_utils import _tracer
-from ansible_collections.pairbench.lab.plugins.plugin_utils.syscall_names import resolve
+from ansible_collections.pairbench.lab.plugins.module_utils._tracing import tracer as _tracer
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tracing.syscall_names import resolve
 from counts import by_thread_name
 from namespaces import run, wait_until
 from roots import Root
@@ -142,7 +142,7 @@ def probes_attached(process: subprocess.Popen[bytes]) -> bool:
 def self_test_under(*launcher: str) -> dict[str, Any]:
     """The self-test in a process that lacks something."""
     code = (
-        "import json; from ansible_collections.pairbench.lab.plugins.module_utils._tracer import self_test; "
+        "import json; from ansible_collections.pairbench.lab.plugins.module_utils._tracing.tracer import self_test; "
         "print(json.dumps(self_test()))"
     )
     done = subprocess.run([*launcher, sys.executable, "-c", code], capture_output=True, text=True, timeout=120,

@@ -20,7 +20,7 @@ COLLECTION = "ansible_collections/pairbench/lab"
 # What the installed collection cannot work without, beside its Python files.
 NEEDED = (
     "galaxy.yml", "meta/runtime.yml", "playbooks/bench.yml", "playbooks/install.yml",
-    "plugins/plugin_utils/syscall_names.json", "roles/sockperf/vars/RedHat.yml", "roles/_install/tasks/apt.yml",
+    "plugins/plugin_utils/tracing/syscall_names.json", "roles/sockperf/vars/RedHat.yml", "roles/_install/tasks/apt.yml",
 )
 
 
@@ -92,7 +92,7 @@ def test_the_wheel_works_from_anywhere(installed: Path, tmp_path: Path) -> None:
 def test_the_wheel_knows_the_names_of_system_calls(installed: Path, tmp_path: Path) -> None:
     """The data file is found where the wheel put it."""
     program = (
-        "from ansible_collections.pairbench.lab.plugins.plugin_utils import syscall_names as known;"
+        "from ansible_collections.pairbench.lab.plugins.plugin_utils.tracing import syscall_names as known;"
         "print(known.__file__, known.resolve(0, 'x86_64'))"
     )
     path, name = use(installed, tmp_path, "python", "-c", program).split()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible_collections.pairbench.lab.plugins.plugin_utils.cells import plain_cell
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.cells import plain_cell
 from namespaces import Mesh, Pair
 
 ANSIBLE_PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.pairbench.lab.plugins.module_utils import _rendezvous
+from ansible_collections.pairbench.lab.plugins.module_utils._session import rendezvous
 
 TOKEN = "the token of this session"
 HERE = "127.0.0.1"
@@ -59,9 +59,9 @@ def soon(seconds: float = SECONDS) -> float:
     return time.monotonic() + seconds
 
 
-def door(expected: str = HERE) -> _rendezvous.Door:
+def door(expected: str = HERE) -> rendezvous.Door:
     """The server end's door on a port of the kernel's choice."""
-    return _rendezvous.Door(HERE, 0, TOKEN, Patience(), expected)
+    return rendezvous.Door(HERE, 0, TOKEN, Patience(), expected)
 
 
 def dialled(
@@ -72,8 +72,8 @@ def dialled(
 
     def dial() -> None:
         try:
-            found.append(_rendezvous.connect(HERE, port, "", token, Patience(), soon(seconds), role))
-        except _rendezvous.PeerLost as error:
+            found.append(rendezvous.connect(HERE, port, "", token, Patience(), soon(seconds), role))
+        except rendezvous.PeerLost as error:
             found.append(error)
 
     thread = threading.Thread(target=dial, daemon=True)
@@ -157,7 +157,7 @@ class Relay:
 def _frame(source: socket.socket, number: int) -> bytes | None:
     """The next frame of one direction; None at the end of the connection."""
     if number < 2:
-        return _exactly(source, (_rendezvous.HELLO_BYTES, _rendezvous.PROOF_BYTES)[number])
+        return _exactly(source, (rendezvous.HELLO_BYTES, rendezvous.PROOF_BYTES)[number])
     header = _exactly(source, 4 + 32)
     rest = header and _exactly(source, int.from_bytes(header[:4], "big") + 32)
     return header + rest if header and rest else None

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.pairbench.lab.plugins.plugin_utils.gate import judge
-from ansible_collections.pairbench.lab.plugins.plugin_utils.parsers.scan import scan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.scan import scan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
 
 CAPTURES = Path(__file__).parent.parent / "captures"
 Figures = dict[str, frozenset[float]]

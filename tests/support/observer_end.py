@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 
-from ansible_collections.pairbench.lab.plugins.module_utils._children import Wakeup
-from ansible_collections.pairbench.lab.plugins.module_utils._observer import observe_all
+from ansible_collections.pairbench.lab.plugins.module_utils._host.children import Wakeup
+from ansible_collections.pairbench.lab.plugins.module_utils._session.observer import observe_all
 
 problems = observe_all(json.load(sys.stdin), Wakeup)
 json.dump(problems, sys.stdout)

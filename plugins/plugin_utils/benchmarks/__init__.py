@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import iperf3, sockperf
+from .benchmark import Benchmark, CaseError, Commands
 from .cases import build_cases
-from .common import Benchmark, CaseError, Commands
+from .iperf3 import case as iperf3
+from .sockperf import case as sockperf
 
 BENCHMARKS: Mapping[str, Benchmark] = {"iperf3": iperf3.BENCHMARK, "sockperf": sockperf.BENCHMARK}
 

@@ -8,7 +8,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from .common import KINDS, Benchmark, Case, CaseError, Parameter
+from .benchmark import KINDS, Benchmark, Case, CaseError, Parameter
 
 MOST_CASES = 500
 """More cases of one benchmark than this are taken for a mistake: each is run in every block, on every pair."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import runpy
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import BENCHMARKS
+from clone import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.parent.parent.name for path in (ROOT / "roles").glob("*/defaults/main.yml"))
 PREFIX = {"bench": "pairbench_"}
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from clone import ROOT
 from jinja2 import Environment, StrictUndefined
 
-TEMPLATE = Path(__file__).parents[3] / "roles/vm_lab/templates/domain.xml.j2"
+TEMPLATE = ROOT / "roles/vm_lab/templates/domain.xml.j2"
 USUAL: dict[str, Any] = {
     "_vm_lab_accel": "kvm", "_vm_lab_vhost": False, "_vm_lab_cpus": [], "_vm_lab_folder": "/labs/lab",
     "_vm_lab_network_name": "pairbench-lab", "_vm_lab_command_line": "console=ttyS0 append='a & b'",

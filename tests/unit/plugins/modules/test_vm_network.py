@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.module_utils._vm_process import GuestError
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.emulator import GuestError
 from ansible_collections.pairbench.lab.plugins.modules import vm_network
 
 
@@ -41,7 +41,7 @@ class FakeLibvirt:
 @pytest.fixture
 def libvirt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeLibvirt:
     fake = FakeLibvirt()
-    monkeypatch.setattr(vm_network, "_vm_libvirt", fake)
+    monkeypatch.setattr(vm_network, "libvirt", fake)
     monkeypatch.setattr(vm_network, "LIBVIRT_NOTES", str(tmp_path))
     return fake
 

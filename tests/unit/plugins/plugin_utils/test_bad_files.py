@@ -14,25 +14,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import clone
 import pytest
-from ansible_collections.pairbench.lab.plugins.plugin_utils import cli
-from ansible_collections.pairbench.lab.plugins.plugin_utils.cells import plain_cell
-from ansible_collections.pairbench.lab.plugins.plugin_utils.gate import judge
-from ansible_collections.pairbench.lab.plugins.plugin_utils.merge import merge
+from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import main as cli
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Plan, Run, Session, Step
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import PlanError, make_plan, what_remains
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan_store import load_plan, store_plan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.records import write_host, write_record
-from ansible_collections.pairbench.lab.plugins.plugin_utils.statuses import INDEX_FILE, completed, note_status
-from ansible_collections.pairbench.lab.plugins.plugin_utils.stored import RECORD_BYTES, read_hosts, read_record
-from ansible_collections.pairbench.lab.plugins.plugin_utils.sweep_lock import SweepHeld, SweepLock, held_by
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables import load_results, write_tables
-from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import render_sweep
-from ansible_collections.pairbench.lab.plugins.plugin_utils.verdict import verdict_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError, make_plan, what_remains
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import load_plan, store_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import RECORD_BYTES, read_hosts, read_record
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_host, write_record
+from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_sweep
+from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.lock import SweepHeld, SweepLock, held_by
+from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.merge import merge
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.cells import plain_cell
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import load_results, write_tables
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.completeness import verdict_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import INDEX_FILE, completed, note_status
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-CAPTURES = Path(__file__).parents[3] / "captures" / "records"
+CAPTURES = clone.CAPTURES / "records"
 NAMES = ("iperf3_tcp", "iperf3_tcp_untraced", "sockperf_udp")
 LONGEST_WAIT_SECONDS = 120
 PER_RUN = ("runs", "samples", "syscalls")

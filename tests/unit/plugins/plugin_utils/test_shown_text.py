@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import clone
 import pytest
-from ansible_collections.pairbench.lab.plugins.plugin_utils import cli, runner_pass, sweep_command
+from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import main as cli
+from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import (
     CaseSpec,
     Judgement,
@@ -20,13 +22,14 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.model import (
     Step,
     SyscallCount,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.plan import make_plan, what_remains
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables import JudgedRun, SweepResults
-from ansible_collections.pairbench.lab.plugins.plugin_utils.terminal import render_plan, render_sweep
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan, what_remains
+from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_plan, render_sweep
+from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps import playbook
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import JudgedRun, SweepResults
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-CAPTURES = Path(__file__).parents[3] / "captures" / "records"
+CAPTURES = clone.CAPTURES / "records"
 EVIL = "a\x1b[2J\x1b]0;t\x07\x9b1m\x7f\r\b\u202e\u2028\u2066\x00\ud800z"
 HOSTILE = st.text(st.sampled_from(EVIL + "=é\n\t"), max_size=30)
 
@@ -98,12 +101,12 @@ def test_neither_the_log_of_a_pass_nor_its_lines_hold_what_a_terminal_obeys(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said: list[str] = []
-    one = runner_pass.Pass("p", [], tmp_path / "log", said.append)
+    one = playbook.Pass("p", [], tmp_path / "log", said.append)
     log = io.StringIO()
     event: dict[str, Any] = {"stdout": f"[1/2 runs, 50 %] {EVIL}\n\x1b[0;31mfatal: [h]: {EVIL}\x1b[0m\nok"}
     one._event(event, log)
     assert said and not obeyed("".join(said)) and not obeyed(log.getvalue())
     assert log.getvalue().splitlines()[-1].endswith(" ok")
-    sweep_command._say(f"a\n{EVIL}")
+    sweep._say(f"a\n{EVIL}")
     printed = capsys.readouterr().out
     assert printed.startswith("a\na\\x1b") and not obeyed(printed)

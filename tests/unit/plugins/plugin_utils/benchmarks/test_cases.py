@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import BENCHMARKS, CaseError, build_cases
+from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.benchmark import Case
 from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.cases import MOST_CASES
-from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.common import Case
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,0 +1,61 @@
+"""Finds every tool's output in a text, in one pass and bounded memory."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+
+from ..parsing.bounds import bounded
+from ..parsing.finding import Finding, Recogniser
+from ..parsing.lines import clean
+from ..tracing.output import BpftraceRecogniser
+from .iperf3.json_output import JsonRecogniser
+from .iperf3.text_output import TextRecogniser
+from .sockperf.output import SockperfRecogniser
+
+DIVIDERS = ("#", "```", "~~~")
+"""Fences and headings of Markdown. An output ends there: two tables of calls may have the same rows."""
+
+HELD_FINDINGS = 256
+"""Findings kept back to put them in order: one that begins early may be complete only after many others."""
+
+
+def scan(lines: Iterable[str]) -> Iterator[Finding]:
+    """Yield the findings of a text in the order of their first lines, their figures within physical bounds.
+
+    Memory is bounded by one run's output a tool and by `HELD_FINDINGS`. A finding that begins before, and is
+    complete after, more than that many others comes late.
+    """
+    held: list[tuple[int, int, Finding]] = []
+    for count, finding in enumerate(map(bounded, _found(lines))):
+        heapq.heappush(held, (finding.line, count, finding))
+        if len(held) > HELD_FINDINGS:
+            yield heapq.heappop(held)[2]
+    while held:
+        yield heapq.heappop(held)[2]
+
+
+def _found(lines: Iterable[str]) -> Iterator[Finding]:
+    """The findings in the order in which they become complete."""
+    text, tracer = TextRecogniser(), BpftraceRecogniser()
+    recognisers: tuple[Recogniser, ...] = (JsonRecogniser(), text, SockperfRecogniser(), tracer)
+    feeds = [recogniser.feed for recogniser in recognisers]
+    number, before, raw = 0, "", ""
+    for number, line_of_text in enumerate(lines, 1):
+        before, raw = raw, line_of_text
+        if raw.startswith(DIVIDERS):
+            yield from tracer.divide(raw)
+            text.divide()
+        line = clean(raw)
+        if not line or line.isspace():
+            continue
+        for feed in feeds:
+            found = feed(line, number)
+            if found:
+                yield from found
+    # A list of lines may come without line ends; a text that has them and lacks the last one was cut off.
+    complete = raw.endswith("\n") or not before.endswith("\n")
+    yield from tracer.close(complete=complete)
+    yield from text.close(cut_line=0 if complete else number)
+    for recogniser in recognisers:
+        yield from recogniser.close()

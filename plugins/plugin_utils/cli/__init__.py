@@ -1,0 +1,1 @@
+"""The command ``pairbench``: one file a verb, from arguments to an exit status."""

@@ -1,0 +1,1 @@
+"""The processes on the controller that belong to a running pass: watched, ended, handed over."""

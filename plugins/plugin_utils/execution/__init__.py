@@ -1,0 +1,1 @@
+"""One running pass of a sweep: orders for the hosts, what they reply, and the records that this makes."""

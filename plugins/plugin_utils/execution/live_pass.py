@@ -1,0 +1,118 @@
+"""What a running pass knows: shared between the callback and the actions of one ``ansible-playbook``.
+
+The callback lives in Ansible's main process; every task of every host runs in a process forked from it when the task
+begins. So what the callback has written here before a task is what the task reads, and what a task writes is gone with
+it: the callback is the only writer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..model import Plan, Session, Step
+from ..planning.plan import step_rest
+
+STRIKES = 2
+"""With how many different peers in a row a host may fail to meet before it counts as lost."""
+
+
+@dataclass
+class LivePass:
+    """One pass of the playbook over a sweep."""
+
+    plan: Plan
+    sweep_dir: Path
+    done: set[str]
+    """Runs that need no measuring any more."""
+    only: frozenset[str] | None = None
+    """The hosts to which this pass is limited; None for all of the plan."""
+    identity: str = ""
+    """Who runs this pass, for whoever meets it."""
+    step_index: int = -1
+    step: Step | None = None
+    """The step that is being executed: what is left of it."""
+    refusal: str = ""
+    """Why no further session may begin; empty while all is well."""
+    lost: dict[str, str] = field(default_factory=dict)
+    """Hosts that fell away, with the reason; their sessions are left out until the next block."""
+    prepared: set[str] = field(default_factory=set)
+    """Hosts that said what they are and can do; no session begins on others."""
+    recorded: dict[str, set[str]] = field(default_factory=dict)
+    """By host, names in its spool of what has safely become part of a record."""
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    _missed: dict[str, set[str]] = field(default_factory=dict)
+    _block: int = 0
+
+    def token(self, step_index: int, server: str, client: str) -> str:
+        """The secret of one session; both of its ends work it out alone."""
+        text = f"{step_index}\0{server}\0{client}".encode()
+        return hmac.new(self.secret, text, hashlib.sha256).hexdigest()
+
+    def begin_step(self, index: int) -> Step | None:
+        """Make this the step that is executed; None when nothing is left of it.
+
+        A lost host gets another chance in every block.
+        """
+        step = self.plan.steps[index]
+        if step.block != self._block:
+            self._block = step.block
+            self.lost.clear()
+            self._missed.clear()
+        self.step_index, self.step = index, step_rest(step, self.done, self.only)
+        return self.step
+
+    def why_left_out(self, session: Session) -> str:
+        """Why a session cannot take place now; empty when it can."""
+        for host in (session.server, session.client):
+            if host in self.lost:
+                return f"{host} fell away: {self.lost[host]}"
+            if host not in self.prepared:
+                return f"{host} was not reached when the hosts were prepared"
+        return ""
+
+    def why_not_observing(self, hypervisor: str) -> str:
+        """Why nobody counts on a hypervisor now; empty when somebody does."""
+        if hypervisor in self.lost:
+            return f"{hypervisor} fell away: {self.lost[hypervisor]}"
+        if hypervisor not in self.prepared:
+            return f"{hypervisor} could not be prepared for tracing, or is not among the hosts of this play"
+        return ""
+
+    def lose(self, host: str, why: str) -> None:
+        """Leave this host's sessions out until the next block."""
+        self.lost[host] = why
+
+    def met(self, server: str, client: str) -> None:
+        """The two ends of a session met: whatever was held against them is over."""
+        for host in (server, client):
+            self._missed.pop(host, None)
+
+    def missed(self, server: str, client: str) -> None:
+        """The two ends did not meet. Whoever fails with several peers is taken to be the one that is cut off."""
+        for host, peer in ((server, client), (client, server)):
+            peers = self._missed.setdefault(host, set())
+            peers.add(peer)
+            if len(peers) >= STRIKES:
+                self.lose(host, f"its sessions with {', '.join(sorted(peers))} could not begin")
+
+    def note_recorded(self, host: str, names: Iterable[str]) -> None:
+        """These parts of the host's spool are in records now."""
+        self.recorded.setdefault(host, set()).update(names)
+
+
+_current: list[LivePass] = []
+
+
+def begin(live: LivePass) -> None:
+    """Make this the pass of this process and of those that are forked from it."""
+    _current[:] = [live]
+
+
+def current() -> LivePass | None:
+    """The pass of this process; None where the callback is off or nothing has been planned."""
+    return _current[0] if _current else None

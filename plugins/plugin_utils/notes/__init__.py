@@ -1,0 +1,1 @@
+"""Notes that people kept by hand, made into records."""

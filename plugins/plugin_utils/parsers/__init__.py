@@ -1,1 +1,0 @@
-"""From the text that a tool printed to findings: pure functions that never print, raise on input, or guess."""

@@ -1,0 +1,1 @@
+"""What every recogniser of a tool's output shares; it knows no tool."""

@@ -1,0 +1,173 @@
+"""The steps of a planned sweep, made when they are asked for: a thousand hosts have millions of runs.
+
+What is stored is what they are made from: rounds, cases, directions and the seed. Any step can be made alone, so an
+end of a session finds its part without the rest, and the plan's memory grows with the number of pairs, not of runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, overload
+
+from ..model import CaseSpec, Run, Session, Step
+from .rounds import Pair
+
+LONGEST_RUN_ID = 150
+
+
+@dataclass(frozen=True)
+class Round:
+    """Pairs that are measured at the same time. ``level`` is set where they are meant to disturb each other."""
+
+    pairs: tuple[Pair, ...]
+    level: int | None = None
+
+
+class _Slot(NamedTuple):
+    """What one step of a block does; the same slots are in every block, in another order."""
+
+    round: int
+    benchmark: str
+    server_first: bool
+    runs: tuple[tuple[CaseSpec, bool], ...]
+    """Cases with whether they are traced, in no order yet."""
+
+
+@dataclass(frozen=True)
+class PlannedSteps(Sequence[Step]):
+    """All steps of all blocks. Equal inputs give equal steps; more blocks leave the earlier ones as they are."""
+
+    seed: int
+    blocks: int
+    rounds: tuple[Round, ...]
+    cases: Mapping[str, tuple[CaseSpec, ...]]
+    directions: Mapping[str, str]
+    trace: bool
+    _slots: list[_Slot] = field(default_factory=list, init=False, repr=False, compare=False)
+    _orders: dict[int, list[int]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._slots.extend(self._all_slots())
+
+    def __len__(self) -> int:
+        return self.blocks * len(self._slots)
+
+    @overload
+    def __getitem__(self, index: int) -> Step: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Step, ...]: ...
+    def __getitem__(self, index: int | slice) -> Step | tuple[Step, ...]:
+        if isinstance(index, slice):
+            return tuple(self[number] for number in range(*index.indices(len(self))))
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        block, position = divmod(index % len(self), len(self._slots))
+        return self._step(block + 1, self._order(block + 1)[position])
+
+    def __iter__(self) -> Iterator[Step]:
+        return (self[index] for index in range(len(self)))
+
+    @property
+    def run_count(self) -> int:
+        """Runs of all blocks together."""
+        return self.blocks * sum(len(slot.runs) * len(self.rounds[slot.round].pairs) for slot in self._slots)
+
+    def durations(self) -> Iterator[float]:
+        """Expected seconds of the runs of each step of one block, without what a step costs beside them."""
+        return (sum(case.seconds for case, _traced in slot.runs) for slot in self._slots)
+
+    def directed_pairs(self) -> Iterator[tuple[str, str, str]]:
+        """(benchmark, server, client) of every session of a block."""
+        for slot in self._slots:
+            for pair in self.rounds[slot.round].pairs:
+                yield (slot.benchmark, *(pair if slot.server_first else (pair[1], pair[0])))
+
+    def title_parts(self, index: int) -> tuple[int, str, tuple[Pair, ...]]:
+        """Block, benchmark and (server, client) of one step, without making its runs."""
+        block, position = divmod(index, len(self._slots))
+        slot = self._slots[self._order(block + 1)[position]]
+        pairs = self.rounds[slot.round].pairs
+        return block + 1, slot.benchmark, pairs if slot.server_first else tuple((two, one) for one, two in pairs)
+
+    @property
+    def longest_seconds(self) -> float:
+        """Expected seconds of the runs of the longest step."""
+        return max(self.durations(), default=0.0)
+
+    def _all_slots(self) -> Iterator[_Slot]:
+        for number, item in enumerate(self.rounds):
+            for benchmark in sorted(self.cases):
+                kinds = [(case, traced) for case in self.cases[benchmark] for traced in self._twins()]
+                # Pairs that disturb each other on purpose start every run together: one run a step.
+                groups = [tuple(kinds)] if item.level is None else [(kind,) for kind in kinds]
+                for server_first in _server_first(self.directions[benchmark]):
+                    for group in groups:
+                        yield _Slot(number, benchmark, server_first, group)
+
+    def _twins(self) -> tuple[bool, ...]:
+        return (True, False) if self.trace else (False,)
+
+    def _order(self, block: int) -> list[int]:
+        if block not in self._orders:
+            order = list(range(len(self._slots)))
+            random.Random(f"{self.seed}/{block}").shuffle(order)
+            self._orders[block] = order
+        return self._orders[block]
+
+    def _step(self, block: int, number: int) -> Step:
+        slot = self._slots[number]
+        order = random.Random(f"{self.seed}/{block}/{number}")
+        sessions = []
+        for pair in self.rounds[slot.round].pairs:
+            kinds = list(slot.runs)
+            order.shuffle(kinds)
+            server, client = pair if slot.server_first else (pair[1], pair[0])
+            sessions.append(Session(server, client, tuple(self._run(block, slot, server, client, *kind) for kind in kinds)))
+        return Step(block, slot.round + 1, slot.benchmark, tuple(sessions))
+
+    def _run(self, block: int, slot: _Slot, server: str, client: str, case: CaseSpec, traced: bool) -> Run:
+        level = self.rounds[slot.round].level
+        return Run(
+            run_id=_run_id(block, server, client, case, traced, level),
+            block=block,
+            round=slot.round + 1,
+            server=server,
+            client=client,
+            benchmark=case.benchmark,
+            case=case.name,
+            parameters=case.parameters,
+            repeat=block,
+            traced=traced,
+            seconds=case.seconds,
+            level=level,
+        )
+
+
+def runs_of_a_block(
+    rounds: Iterable[Round], cases: Mapping[str, Sequence[CaseSpec]], directions: Mapping[str, str], trace: bool
+) -> int:
+    """How many runs one block has, without making anything of it."""
+    pairs = sum(len(item.pairs) for item in rounds)
+    return (2 if trace else 1) * pairs * sum(
+        len(specs) * len(_server_first(directions[benchmark])) for benchmark, specs in cases.items()
+    )
+
+
+def _server_first(direction: str) -> tuple[bool, ...]:
+    return {"first_serves": (True,), "second_serves": (False,), "both": (True, False)}[direction]
+
+
+def _run_id(block: int, server: str, client: str, case: CaseSpec, traced: bool, level: int | None) -> str:
+    """A name that a person can read and a file can have; a hash is added where characters had to be replaced."""
+    at_once = [] if level is None else [f"at{level}"]
+    parts = (f"b{block:03d}", case.benchmark, server, client, case.name, *at_once, "traced" if traced else "untraced")
+    wanted = "-".join(parts)
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", wanted)
+    if name == wanted and len(name) <= LONGEST_RUN_ID and not any("-" in host for host in (server, client)):
+        return name
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
+    return f"{name[:LONGEST_RUN_ID]}-{digest}"

@@ -1,0 +1,1 @@
+"""One run as it is kept: reading and writing it."""

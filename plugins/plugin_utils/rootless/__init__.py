@@ -1,0 +1,1 @@
+"""Measuring without root, in a user namespace."""

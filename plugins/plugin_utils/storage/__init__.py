@@ -1,0 +1,1 @@
+"""Files and locks of a sweep on the controller."""

@@ -1,0 +1,1 @@
+"""Passes repeated until a sweep is done: decisions, playbook runs, shards, merging."""

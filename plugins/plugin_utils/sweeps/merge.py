@@ -1,0 +1,100 @@
+"""Bring the records of one plan together that several controllers have written, each into a folder of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Container
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..planning.plan import PlanError
+from ..planning.stored import PLAN_FILE, load_plan, store_plan
+from ..records.reading import RECORD_BYTES, read_hosts, read_record, record_files
+from ..records.writing import HOSTS, RECORDS, file_name, write_host
+from ..storage.files import append, read_bytes, shown_path, write_whole
+from ..validity.statuses import INDEX_FILE, index_entries
+
+
+@dataclass(frozen=True)
+class Merged:
+    """How many records came from a folder, and what could not be taken from it."""
+
+    source: Path
+    records: int
+    problems: tuple[str, ...]
+
+
+def merge(target: Path, sources: list[Path]) -> list[Merged]:
+    """Copy what ``target`` lacks, one result for each source. Nothing that is there is changed.
+
+    A target without a plan gets that of the first source. Raises PlanError when the plans are not copies of one, and
+    StorageError when a file cannot be written.
+    """
+    for source in sources:
+        _require_plan(source)
+    if not (target / PLAN_FILE).exists():
+        store_plan(target, load_plan(sources[0]))
+    plan = load_plan(target)
+    for source in sources:
+        other = load_plan(source)
+        if other.uid != plan.uid:
+            raise PlanError(
+                f"{source} is of another plan ({other.sweep}, {other.uid}) than {target} ({plan.sweep}, {plan.uid}): only "
+                "folders that began as copies of one plan can be brought together"
+            )
+        if other.blocks > plan.blocks:  # the same plan, grown by somebody who asked for more blocks
+            store_plan(target, other)
+            plan = other
+    return [_take(target, source) for source in sources]
+
+
+def _require_plan(source: Path) -> None:
+    if not (source / PLAN_FILE).exists():
+        raise PlanError(f"{source} has no {PLAN_FILE}: name the folder of a sweep, results/<sweep>")
+
+
+def _take(target: Path, source: Path) -> Merged:
+    problems: list[str] = []
+    copied: set[str] = set()
+    for path in record_files(source, problems):
+        record, problem = read_record(path)
+        if record is None:
+            problems.append(problem)
+        elif _copy(path, target / RECORDS / path.name, record, problems):
+            copied.add(path.name)
+    hosts, host_problems = read_hosts(source)
+    for host, facts in hosts.items():
+        if not os.path.lexists(target / HOSTS / f"{file_name(host)}.json"):
+            write_host(target, host, facts)
+    _add_index(target, source, copied)
+    return Merged(source, len(copied), (*problems, *host_problems))
+
+
+def _copy(path: Path, there: Path, record: dict[str, Any], problems: list[str]) -> bool:
+    if not os.path.lexists(there):
+        try:
+            content = read_bytes(path, RECORD_BYTES).decode("utf-8")
+        except (FileNotFoundError, ValueError) as error:  # it was a record a moment ago
+            problems.append(f"{error}. It is left out.")
+            return False
+        write_whole(there, content)
+        return True
+    mine, problem = read_record(there)
+    if mine is None:
+        problems.append(f"{problem} {shown_path(path)} is not put in its place: move the other away first.")
+    elif mine != record:
+        problems.append(
+            f"{shown_path(path)} differs from {shown_path(there)}, which is kept: the run was measured twice, by two "
+            "controllers."
+        )
+    return False
+
+
+def _add_index(target: Path, source: Path, copied: Container[str]) -> None:
+    """What was said of the records is true of their copies too; the index is a shortcut, so it may also be missing."""
+    lines = [json.dumps(entry) + "\n" for entry in index_entries(source) if entry["file"] in copied]
+    with contextlib.suppress(OSError):
+        append(target / INDEX_FILE, "".join(lines))

@@ -1,0 +1,1 @@
+"""Judged results as rows of tables, and their summary."""

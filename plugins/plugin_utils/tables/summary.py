@@ -1,0 +1,112 @@
+"""The summary table: per configuration, pair, case and metric, what the runs say together (pandas)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from ..statistics.estimates import mad, median_estimate, trace_cost, verdict
+from .tables import TABLES, JudgedRun, Row, SweepResults, was_traced
+
+KEYS = ["configuration", "server", "client", "benchmark", "case", "level"]
+COUNTED_FROM_TRACED = ("syscalls_per_", "vmm_syscalls_per_")
+
+
+def summarise(results: SweepResults) -> list[Row]:
+    """Rows of summary.csv, in the order of the plan's cases and of the samples within a run.
+
+    Headline figures come from untraced valid runs; those that need a trace come from traced ones. ``n_tried`` counts
+    the planned runs of that kind. Hand-kept notes have no twins: there every run counts.
+    """
+    samples = _frame(results)
+    if samples.empty:
+        return []
+    tried = _tried(results)
+    rows: list[Row] = []
+    for names, group in samples.groupby([*KEYS, "metric"], sort=False):
+        row = dict(zip([*KEYS, "metric"], names, strict=True))
+        rows += _row(row, group, tried, every_run=results.plan.mode == "imported")
+    return [{column: row.get(column) for column in TABLES["summary"]} for row in rows]
+
+
+def _frame(results: SweepResults) -> pd.DataFrame:
+    frame: pd.DataFrame = pd.DataFrame(
+        [
+            {
+                "configuration": results.plan.configuration,
+                "server": item.run.server,
+                "client": item.run.client,
+                "benchmark": item.run.benchmark,
+                "case": item.run.case,
+                "level": _level(item),
+                "block": item.run.block,
+                "traced": was_traced(item),
+                "metric": sample.metric,
+                "unit": sample.unit,
+                "value": sample.value,
+            }
+            for item in results.runs
+            if item.judgement.status == "valid"
+            for sample in item.judgement.samples
+        ]
+    )
+    return frame
+
+
+def _level(item: JudgedRun) -> int | str:
+    """The level, or an empty cell: a missing value would leave its row out of every group."""
+    return "" if item.run.level is None else item.run.level
+
+
+def _tried(results: SweepResults) -> dict[tuple[Any, ...], int]:
+    counts: dict[tuple[Any, ...], int] = {}
+    for item in results.runs:
+        run = item.run
+        key = (
+            results.plan.configuration, run.server, run.client, run.benchmark, run.case, _level(item), was_traced(item)
+        )  # fmt: skip
+        counts[key] = counts.get(key, 0) + 1
+    return counts
+
+
+def _row(row: Row, group: pd.DataFrame, tried: dict[tuple[Any, ...], int], every_run: bool) -> list[Row]:
+    metric = str(row["metric"])
+    wants_traced = metric.startswith(COUNTED_FROM_TRACED)
+    chosen = group if every_run else group[group["traced"] == wants_traced]
+    if chosen.empty:
+        return []
+    values = [float(value) for value in chosen["value"]]
+    estimate = median_estimate(values)
+    low, high = estimate.interval or (None, None)
+    row |= {
+        "n_tried": sum(
+            tried.get((*(row[key] for key in KEYS), traced), 0)
+            for traced in ((True, False) if every_run else (wants_traced,))
+        ),
+        "n_valid": len(values),
+        "median": estimate.centre,
+        "ci_low": low,
+        "ci_high": high,
+        "mad": mad(values),
+        "min": min(values),
+        "max": max(values),
+        "unit": chosen["unit"].iloc[0],
+        "verdict": verdict(metric, estimate),
+    }
+    if not wants_traced and not every_run:
+        row |= _cost(group)
+    return [row]
+
+
+def _cost(group: pd.DataFrame) -> Row:
+    by_block = {
+        traced: {int(block): float(value) for block, value in zip(part["block"], part["value"], strict=True)}
+        for traced, part in group.groupby("traced")
+    }
+    cost = trace_cost(by_block.get(True, {}), by_block.get(False, {}))
+    if cost is None or math.isnan(cost.centre):
+        return {}
+    low, high = cost.interval or (None, None)
+    return {"trace_cost": cost.centre, "trace_cost_low": low, "trace_cost_high": high}

@@ -1,0 +1,235 @@
+"""What the tracer of one end counted, and whether it can be the run beside it.
+
+The trace never decides about throughput or latency. A trace that is lost, cut off or of another run gives a
+check and no rows: missing, not 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from ..model import Sample, Side, SyscallCount, Target
+from ..parsing.finding import CallCount
+from ..records.record import End, Observation, RecordView
+from .output import parse_trace
+from .syscall_names import resolve
+
+BEFORE_EXEC = frozenset({"bpftrace", "setpriv", "taskset"})
+"""Thread names of the tracer and its launchers: what the child did before it became the benchmark."""
+
+TCP_BLOCK_BYTES = 128 * 1024
+"""iperf3 reads and writes at most this much at once under TCP unless ``-l`` says otherwise."""
+
+WRITES = ("write", "sendto", "sendmsg", "sendmmsg", "writev", "sendfile", "sendfile64")
+READS = ("read", "recvfrom", "recvmsg", "recvmmsg", "readv")
+PRINTED_PRECISION = 0.005
+"""Share by which bytes may be too many because a text rounds them to three digits."""
+PREFIX: Mapping[Target, str] = {"process": "", "vmm": "vmm_"}
+"""What stands before the name of a figure of each target."""
+MESSAGE_SLACK = 3
+"""Messages that may be between two counters when a run is stopped."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Rows of one end's trace that may be believed, or the check that says why there are none."""
+
+    rows: tuple[SyscallCount, ...] = ()
+    checks: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def belongs(self) -> bool:
+        """Whether the rows were counted during the run beside them, so that they may be related to it."""
+        return bool(self.rows) and "trace_mismatch" not in self.checks
+
+
+def examine(record: RecordView, end: End, figures: Mapping[str, float]) -> Evidence:
+    """Read one end's trace and compare it with what the tool said it did.
+
+    ``figures`` has the names of ``Finding.measured``, where the tool printed them.
+    """
+    if end.trace_unavailable is not None:
+        return _nothing(end, "tracing_unavailable", f"could not trace: {end.trace_unavailable}")
+    if end.trace is None or not (end.trace.output or "").strip():
+        why = "the notes have no counts" if record.imported else "the tracer left nothing, as after a kill"
+        return _nothing(end, "trace_missing", why)
+    finding = parse_trace(end.trace.output or "")
+    if finding.status != "valid":
+        word = "trace_missing" if finding.status == "failed" else "trace_lost"
+        return _nothing(end, word, finding.detail or finding.reason)
+    rows = _rows(end, finding.calls)
+    if not rows:
+        return _nothing(end, "trace_missing", "the tracer counted no call of the benchmark")
+    checks: dict[str, str] = {}
+    partial = _partial(record, rows)
+    if partial is not None:
+        checks["trace_partial"] = f"{end.side}: {partial}"
+    mismatch = _mismatch(record, end, rows, figures)
+    if mismatch is not None:
+        checks["trace_mismatch"] = f"{end.side}: {mismatch}"
+    # Hand-kept notes are kept as they were written: that their tables belong to the run is only assumed.
+    return Evidence(rows if record.imported or not checks else (), checks)
+
+
+def examine_vmm(observation: Observation) -> Evidence:
+    """Read what was counted of the process that carries the guest of one side.
+
+    Nothing the benchmark prints can be compared with it: what proves it are the two marks around the run, both of
+    which the tracer saw.
+    """
+    if observation.trace is None:
+        why = observation.problem.detail if observation.problem else "nothing was counted"
+        return _nothing(observation, "vmm_untraced", why)
+    output = observation.trace.output or ""
+    if any(f'"{mark}\\n"' not in output for mark in ("armed", "disarmed")):
+        return _nothing(observation, "vmm_untraced", "the tracer did not see both marks around the run")
+    finding = parse_trace(output)
+    if finding.status != "valid":
+        return _nothing(observation, "vmm_untraced", finding.detail or finding.reason)
+    return Evidence(_rows(observation, finding.calls, "vmm"))
+
+
+def per_message(rows: Iterable[SyscallCount], side: Side, messages_sent: float, target: Target = "process") -> Sample:
+    """All system calls of one target of one side divided by the messages the client sent."""
+    return Sample(f"{PREFIX[target]}syscalls_per_message_{side}", "count", _total(rows) / messages_sent)
+
+
+def per_gib(rows: Iterable[SyscallCount], side: Side, bytes_received: float, target: Target = "process") -> Sample:
+    """All system calls of one target of one side divided by the GiB that arrived."""
+    return Sample(f"{PREFIX[target]}syscalls_per_gib_{side}", "count", _total(rows) / (bytes_received / 2**30))
+
+
+def _nothing(end: End | Observation, word: str, sentence: str) -> Evidence:
+    return Evidence((), {word: f"{end.side}: {sentence}"})
+
+
+def _rows(end: End | Observation, calls: Iterable[CallCount], target: Target = "process") -> tuple[SyscallCount, ...]:
+    """Rows in a fixed order, one for each thread name and call, without what happened before exec."""
+    sums: dict[tuple[str, str], tuple[int | None, int | None]] = {}
+    for call in calls:
+        if call.comm in BEFORE_EXEC:
+            continue
+        key = (call.comm or "", _name(end, call))
+        count, time_ns = sums.get(key, (None, None))
+        sums[key] = (_add(count, call.calls), _add(time_ns, call.time_ns))
+    return tuple(
+        SyscallCount(end.side, target, comm, name, *sums[comm, name]) for comm, name in sorted(sums)
+    )
+
+
+def _name(end: End | Observation, call: CallCount) -> str:
+    if call.syscall is not None:
+        return call.syscall
+    name = resolve(call.number, end.arch) if call.number is not None and end.arch is not None else None
+    return name if name is not None else f"syscall_{call.number}"
+
+
+def _add(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
+
+
+def _total(rows: Iterable[SyscallCount]) -> int:
+    return sum(row.calls or 0 for row in rows)
+
+
+def _count(rows: Iterable[SyscallCount], names: Iterable[str]) -> int:
+    wanted = {f"sys_enter_{name}" for name in names}
+    return sum(row.calls or 0 for row in rows if row.syscall in wanted)
+
+
+def _partial(record: RecordView, rows: Iterable[SyscallCount]) -> str | None:
+    """Why the counts cannot be from exec to exit: a call that every such process makes is not there.
+
+    Notes are often kept with a filter on the thread name, so for them the call that starts the program and
+    the one that ends it are looked for too.
+    """
+    names = {row.syscall.removeprefix("sys_enter_") for row in rows}
+    if any(name.startswith("syscall_") for name in names):
+        return None
+    wanted = [("socket", {"socket", "socketcall"})]
+    if record.imported:
+        wanted = [("execve", {"execve", "execveat"}), *wanted, ("exit_group", {"exit_group"})]
+    missing = [name for name, alternatives in wanted if not names & alternatives]
+    if not missing:
+        return None
+    return f"no {', '.join(missing)} counted, so counting began after the start or stopped before the end"
+
+
+def _mismatch(
+    record: RecordView, end: End, rows: tuple[SyscallCount, ...], figures: Mapping[str, float]
+) -> str | None:
+    """Why the counts cannot be of the run that the tool printed."""
+    if any(row.syscall.startswith("syscall_") for row in rows) and end.arch is None:
+        return None
+    if record.benchmark == "sockperf":
+        return _message_complaint(end, rows, figures)
+    if record.benchmark == "iperf3":
+        return _byte_complaint(record, end, rows, figures)
+    return None
+
+
+def _message_complaint(end: End, rows: tuple[SyscallCount, ...], figures: Mapping[str, float]) -> str | None:
+    """The client sends each message with one call; the server answers what it got."""
+    sent = figures.get("messages_sent")
+    if end.side == "server":
+        sent = figures.get("messages_handled", sent)
+        calls, verb = _count(rows, READS), "receive"
+    else:
+        calls, verb = _count(rows, WRITES[1:4]), "send"
+    if sent is None:
+        return None
+    # Receives may end early (a timeout, the stop) or be split (a stream), so only the send side is exact.
+    too_few = calls < sent - MESSAGE_SLACK
+    too_many = end.side == "client" and calls > sent + MESSAGE_SLACK
+    if too_few or too_many:
+        return f"{calls} {verb} calls were counted for {sent:.0f} messages"
+    return None
+
+
+def _byte_complaint(
+    record: RecordView, end: End, rows: tuple[SyscallCount, ...], figures: Mapping[str, float]
+) -> str | None:
+    """No call moves more than one block, so there are at least bytes / block of them."""
+    reading = _is_reader(record, end)
+    if reading is None or any("--gsro" in other.argv for other in record.ends):
+        return None  # with --gsro one call moves many datagrams
+    moved, block = figures.get("bytes_received"), figures.get("block_bytes") or _block_bytes(record)
+    if moved is None or block is None:
+        return None
+    calls = _count(rows, READS if reading else WRITES)
+    needed = moved * (1 - PRINTED_PRECISION) / block
+    if calls >= needed - MESSAGE_SLACK:
+        return None
+    verb = "read" if reading else "write"
+    return (
+        f"{calls} {verb} calls of at most {block:.0f} bytes cannot have moved {moved:.0f} bytes, which takes "
+        f"{needed:.0f}; the counts are of another run or incomplete"
+    )
+
+
+def _is_reader(record: RecordView, end: End) -> bool | None:
+    """Whether this end receives the data; ``None`` when both do."""
+    if record.client is not None and "--bidir" in record.client.argv:
+        return None
+    reverse = bool(record.parameters.get("reverse"))
+    return (end.side == "client") == reverse
+
+
+def _block_bytes(record: RecordView) -> int | None:
+    """The most one call can move; ``None`` where it is not known (UDP without a length)."""
+    given = bytes_of(record.parameters.get("length"))
+    if given is not None:
+        return given
+    return TCP_BLOCK_BYTES if (record.parameters.get("protocol") or "tcp") == "tcp" else None
+
+
+def bytes_of(amount: object) -> int | None:
+    """The bytes of an iperf3 amount such as ``128K`` (1024 each step), ``None`` where it is not one."""
+    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)([KMGTkmgt]?)", str(amount)) if amount else None
+    if found is None:
+        return None
+    return int(float(found.group(1)) * 1024 ** " kmgt".index(found.group(2).lower() or " ")) or None

@@ -1,0 +1,1 @@
+"""What may be believed: the gate, its reasons, statuses, completeness."""

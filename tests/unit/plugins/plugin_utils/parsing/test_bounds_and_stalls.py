@@ -1,0 +1,219 @@
+"""What a figure can be at all, and when data is said to have stood still."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.scan import scan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.model import Sample
+from ansible_collections.pairbench.lab.plugins.plugin_utils.parsing.bounds import BOUNDS, beyond
+from ansible_collections.pairbench.lab.plugins.plugin_utils.parsing.finding import Finding
+from ansible_collections.pairbench.lab.plugins.plugin_utils.parsing.stall import Interval, stall_sentence, stalls
+from clone import CAPTURES
+from hypothesis import given
+from hypothesis import strategies as st
+
+Document = dict[str, Any]
+
+
+def read(text: str) -> list[Finding]:
+    return list(scan(text.splitlines(keepends=True)))
+
+
+def changed(change: Callable[[Document], None], name: str = "3.12/tcp.client.json") -> Finding:
+    document: Document = json.loads((CAPTURES / "iperf3" / name).read_text())
+    change(document)
+    (finding,) = read(json.dumps(document, indent=1))
+    return finding
+
+
+def sums(**figures: float) -> Callable[[Document], None]:
+    def change(document: Document) -> None:
+        for name in ("sum_sent", "sum_received"):
+            document["end"][name].update(figures)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        sums(bits_per_second=1e308),
+        sums(bits_per_second=1e15),
+        sums(bytes=1e30),
+        sums(seconds=1e300),
+        sums(retransmits=1e19),
+        lambda document: document["end"]["cpu_utilization_percent"].update(host_total=1e7),
+    ],
+)
+def test_a_figure_that_cannot_be_is_refused(change: Callable[[Document], None]) -> None:
+    finding = changed(change)
+    assert (finding.status, finding.reason) == ("invalid", "out_of_bounds")
+    assert finding.samples == ()
+
+
+def test_text_with_a_figure_that_cannot_be_is_refused() -> None:
+    text = (CAPTURES / "iperf3" / "synthetic" / "summary-4-streams.txt").read_text()
+    (finding,) = read(text.replace(" GBytes", " TBytes").replace(" Gbits", " Tbits").replace("23.5 T", "23500 T"))
+    assert (finding.status, finding.reason) == ("invalid", "out_of_bounds")
+    (finding,) = read("@calls[dd, 0]: 99999999999999999999\n@calls[dd, 1]: 5\n")
+    assert (finding.status, finding.reason, finding.calls) == ("invalid", "out_of_bounds", ())
+
+
+@pytest.mark.parametrize("unit", BOUNDS)
+def test_every_unit_has_bounds(unit: str) -> None:
+    least, most = BOUNDS[unit]
+    for value in (least - 1e-9, most * 1.01, float("nan"), float("inf"), -float("inf")):
+        assert beyond([Sample("figure", unit, value)])
+    for value in (least, most / 2):
+        assert not beyond([Sample("figure", unit, value)])
+
+
+def test_no_message_takes_longer_than_the_run() -> None:
+    assert not beyond([Sample("rtt_max", "us", 9e6)], {"seconds": 9.55})
+    assert "rtt_max" in beyond([Sample("rtt_max", "us", 11e6)], {"seconds": 9.55})
+
+
+def test_a_rate_that_does_not_follow_from_bytes_and_seconds_is_refused() -> None:
+    finding = changed(lambda document: document["end"]["sum_received"].update(bits_per_second=1e9))
+    assert (finding.status, finding.reason) == ("invalid", "malformed")
+
+
+def test_streams_that_do_not_add_up_are_refused() -> None:
+    def change(document: Document) -> None:
+        document["end"]["streams"][0]["receiver"]["bytes"] //= 2
+
+    finding = changed(change, "3.18/parallel.client.json")
+    assert (finding.status, finding.reason) == ("invalid", "streams_disagree")
+    finding = changed(lambda document: document["intervals"][0]["streams"].pop(), "3.18/parallel.client.json")
+    assert (finding.status, finding.reason) == ("invalid", "streams_disagree")
+
+
+ROWS = (CAPTURES / "iperf3" / "synthetic" / "summary-4-streams.txt").read_text().splitlines(keepends=True)
+
+
+@pytest.mark.parametrize("number", range(1, len(ROWS)))
+@pytest.mark.parametrize("times", [0, 2])
+def test_rows_of_a_summary_are_as_many_as_streams(number: int, times: int) -> None:
+    """A receiver's row doubled once gave one stream's rate as the total of four."""
+    (whole,) = read("".join(ROWS))
+    received = {sample.value for sample in whole.samples if sample.metric == "throughput_received"}
+    for finding in read("".join([*ROWS[:number], *ROWS[number : number + 1] * times, *ROWS[number + 1 :]])):
+        if finding.status == "valid":
+            assert {sample.value for sample in finding.samples if sample.metric == "throughput_received"} <= received
+
+
+def test_a_doubled_or_changed_row_of_a_summary_is_named() -> None:
+    for text in ("".join([*ROWS[:3], ROWS[2], *ROWS[3:]]), "".join(ROWS).replace("19.4 GBytes  5.56", "9.4 GBytes  2.69")):
+        (finding,) = read(text)
+        assert (finding.status, finding.reason) == ("invalid", "streams_disagree"), finding.detail
+
+
+# Stalls.
+
+
+def run_of(*amounts: float, length: float = 1.0) -> list[Interval]:
+    return [Interval(index * length, (index + 1) * length, amount) for index, amount in enumerate(amounts)]
+
+
+@pytest.mark.parametrize(
+    "amounts",
+    [
+        (100, 98, 0, 101, 99),
+        (100, 98, 3, 101, 99),
+        (100, 60, 0, 60, 99),
+        (100, 98, 0, 0, 0, 0, 0, 99),
+        (100, 45, 52, 101, 99),
+        (100, 30, 30, 101, 99, 100),
+        (0, 50, 100, 100, 100),
+        (100, 100, 100, 100, 0),
+        (80, 120, 0, 60, 100),
+        (100, 99, 40, 160, 100, 101),  # held to a rate, and made up for
+    ],
+)
+def test_a_stall_of_a_second_is_seen(amounts: tuple[float, ...]) -> None:
+    ((start, end, seconds),) = stalls(run_of(*amounts))
+    assert 0 <= start < end <= len(amounts)
+    assert 0.6 <= seconds <= end - start
+    assert f"between {start:g} s and {end:g} s" in stall_sentence([("", run_of(*amounts))])
+
+
+@pytest.mark.parametrize(
+    "amounts",
+    [
+        (),
+        (100,),
+        (0, 0, 0),
+        (100, 100, 100, 100),
+        (1, 4, 30, 90, 100, 100, 100, 100),  # TCP begins
+        (30, 50, 100, 100, 100, 100),
+        (100, 60, 60, 100, 70, 100, 120, 60),  # an uneven network
+        (100, 20, 100, 15, 90, 100),
+        (100, 50, 55, 100),  # too few others to call it even
+        (100, 80, 60, 45, 55, 100, 100),
+        (100, 70, 130, 100, 100, 100),
+        (100, 50, 120, 100, 80, 100),
+    ],
+)
+def test_a_slow_or_uneven_run_is_no_stall(amounts: tuple[float, ...]) -> None:
+    assert stalls(run_of(*amounts)) == []
+
+
+def test_many_datagrams_lost_at_once_are_a_stall_and_a_steady_loss_is_none() -> None:
+    def losing(*lost: float) -> list[Interval]:
+        return [Interval(second, second + 1, 100, one, 1000) for second, one in enumerate(lost)]
+
+    assert stalls(losing(0, 0, 700, 0, 0, 3)) == [(2, 3, 0.7)]
+    assert stalls(losing(0, 0, 700, 250, 0, 0)) == [(2, 3, 0.95)]
+    for lost in ((500, 480, 700, 500, 510, 490), (0, 0, 300, 0, 0, 0), (0, 700, 0, 0, 600, 0), (700, 0, 0)):
+        assert stalls(losing(*lost)) == []
+
+
+def test_the_rest_of_a_run_proves_nothing() -> None:
+    assert stalls([*run_of(100, 100, 100), Interval(3.0, 3.02, 0)]) == []
+
+
+@given(
+    begin=st.floats(1.0, 7.9),
+    seconds=st.floats(1.0, 3.0),
+    noise=st.lists(st.floats(0.93, 1.07), min_size=12, max_size=12),
+)
+def test_wherever_a_second_without_data_begins_it_is_seen(begin: float, seconds: float, noise: list[float]) -> None:
+    def missing(second: int) -> float:
+        return max(0.0, min(second + 1, begin + seconds) - max(second, begin))
+
+    carried = [noise[second] * (1 - missing(second)) * 1e9 for second in range(12)]
+    found = stalls(run_of(*carried))
+    assert found
+    assert any(start <= begin + seconds and begin <= end for start, end, _ in found)
+
+
+@given(noise=st.lists(st.floats(0.6, 1.4), min_size=2, max_size=40))
+def test_noise_is_no_stall(noise: list[float]) -> None:
+    assert stalls(run_of(*noise)) == []
+
+
+CLEAN = sorted(path for path in CAPTURES.rglob("*") if path.is_file() and path.name not in ("notes.md", "golden.txt"))
+
+
+def test_no_capture_of_a_network_that_stood_is_said_to_have_stalled() -> None:
+    said = {}
+    for path in CLEAN:
+        for finding in read(path.read_text()):
+            if finding.status == "valid" and finding.stalled:
+                said[str(path.relative_to(CAPTURES))] = finding.stalled
+    assert said == {}
+
+
+def test_sockperf_says_how_long_its_slowest_message_took() -> None:
+    text = (CAPTURES / "sockperf" / "3.7-trixie" / "ping-pong-tcp.txt").read_text()
+    (finding,) = read(text)
+    assert finding.stalled == ""
+    largest = next(line.split()[-1] for line in text.splitlines() if "<MAX>" in line)
+    (finding,) = read(text.replace(largest, "701234.567"))
+    assert finding.status == "valid"
+    assert finding.stalled.startswith("one message took 1.402 s")
+    assert any(remark.startswith("stalled: ") for remark in finding.remarks)

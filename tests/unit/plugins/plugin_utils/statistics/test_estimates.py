@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from ansible_collections.pairbench.lab.plugins.plugin_utils.statistics.estimates import (
+    Estimate,
+    hodges_lehmann,
+    interval_ranks,
+    mad,
+    median_estimate,
+    trace_cost,
+    verdict,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+
+@pytest.mark.parametrize(
+    ("count", "ranks"),
+    [(1, None), (5, None), (6, (1, 6)), (7, (1, 7)), (9, (2, 8)), (10, (2, 9)), (20, (6, 15)), (30, (10, 21))],
+)
+def test_ranks_are_those_of_the_binomial(count: int, ranks: tuple[int, int] | None) -> None:
+    assert interval_ranks(count) == ranks
+
+
+@given(st.integers(6, 300))
+def test_the_interval_covers_at_least_what_it_promises_and_no_rank_is_wasted(count: int) -> None:
+    ranks = interval_ranks(count)
+    assert ranks is not None
+    low, high = ranks
+    assert low + high == count + 1
+    assert 1 - 2 * stats.binom.cdf(low - 1, count, 0.5) >= 0.95
+    assert 1 - 2 * stats.binom.cdf(low, count, 0.5) < 0.95
+
+
+@pytest.mark.parametrize("count", [6, 10, 25])
+def test_the_interval_covers_the_median_of_a_skewed_distribution(count: int) -> None:
+    source = random.Random(count)
+    median = stats.lognorm.median(1)
+    hits = 0
+    for _trial in range(1000):
+        interval = median_estimate([source.lognormvariate(0, 1) for _value in range(count)]).interval
+        assert interval is not None
+        hits += interval[0] <= median <= interval[1]
+    assert hits >= 930
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=6, max_size=12, unique=True))
+def test_the_shift_interval_excludes_zero_exactly_when_the_signed_rank_test_rejects(values: list[float]) -> None:
+    if any(abs(abs(one) - abs(other)) < 1e-9 for i, one in enumerate(values) for other in values[:i]) or 0 in values:
+        return  # ties: scipy's exact distribution does not hold
+    interval = hodges_lehmann(values).interval
+    assert interval is not None
+    excludes = interval[0] > 0 or interval[1] < 0
+    assert excludes == (stats.wilcoxon(values, method="exact").pvalue <= 0.05)
+
+
+def test_five_pairs_are_too_few_for_an_interval() -> None:
+    assert hodges_lehmann([1, 2, 3, 4, 5]) == Estimate(3.0, None)
+    assert hodges_lehmann([1, 2, 3, 4, 5, 6]).interval == (1.0, 6.0)
+
+
+def test_the_cost_of_tracing_is_paired_by_block() -> None:
+    untraced = {block: 100.0 * block for block in range(1, 8)}
+    traced = {block: 105.0 * block for block in range(1, 7)}
+    cost = trace_cost(traced, untraced)
+    assert cost is not None and cost.interval is not None
+    assert cost.centre == pytest.approx(5) and cost.interval == pytest.approx((5, 5))
+    assert trace_cost({1: 1.0}, {2: 1.0}) is None
+    assert trace_cost({1: 1.0}, {1: 0.0}) is None
+
+
+def test_verdicts_follow_their_thresholds() -> None:
+    assert verdict("throughput_received", Estimate(100, (98, 102))) == "stable"
+    assert verdict("throughput_received", Estimate(100, (97, 102.1))) == "unstable"
+    assert verdict("latency_p50", Estimate(100, (95, 105))) == "stable"
+    assert verdict("latency_p50", Estimate(100, None)) == "too few"
+
+
+def test_mad_is_the_plain_median_deviation() -> None:
+    assert mad([1, 2, 3, 4, 100]) == 1

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import main as cli
+from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import (
+    PlanError,
+    Selection,
+    directed_pairs,
+    make_plan,
+    run_count,
+)
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.rounds import check_rounds, resources_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import load_or_create, load_plan, store_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.merge import merge
+from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.shards import Stage, in_stages, stages_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+def plan(count: int, hypervisors: dict[str, str] | None = None, **changes: Any) -> Plan:
+    hosts = {f"h{number:02}": f"10.0.0.{number}" for number in range(1, count + 1)}
+    return make_plan(
+        **{
+            "sweep": "s", "configuration": "c", "hosts": hosts, "cases": {"iperf3": [CaseSpec("iperf3", "case", {}, 1.0)]},
+            "directions": {"iperf3": "first_serves"}, "blocks": 1, "seed": 1,
+            "settings": {"pairbench_hypervisor": hypervisors or {}}, **changes,
+        }
+    )
+
+
+def pairs_of(made: Plan) -> set[frozenset[str]]:
+    return {frozenset((server, client)) for _benchmark, server, client in directed_pairs(made)}
+
+
+def check_stages(stages: list[Stage], pairs: set[frozenset[str]], shared: dict[str, str]) -> list[str]:
+    """Sentences about what is wrong: a host in two jobs of a stage, or a pair that no job covers.
+
+    ``shared`` maps hosts to what they share; two jobs of one stage must not have it in common either.
+    """
+    problems = []
+    for number, stage in enumerate(stages, 1):
+        seen: dict[str, int] = {}
+        for job in stage:
+            for name in {*job.hosts, *(shared[host] for host in job.hosts if host in shared)}:
+                if name in seen:
+                    problems.append(f"stage {number}: {name} is in jobs {seen[name]} and {job.worker}")
+                seen[name] = job.worker
+    for pair in pairs:
+        if not any(pair <= set(job.hosts) for stage in stages for job in stage):
+            problems.append(f"{' and '.join(sorted(pair))} meet in no stage")
+    return problems
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.integers(2, 60), workers=st.integers(1, 8), sample=st.integers(0, 40),
+    carried=st.lists(st.integers(0, 30), min_size=60, max_size=60),
+)
+def test_every_pair_meets_and_no_two_jobs_of_a_stage_share_anything(
+    count: int, workers: int, sample: int, carried: list[int]
+) -> None:
+    # Numbers above 12 stand for a host of its own, so that most hypervisors carry a few hosts.
+    hypervisors = {f"h{number:02}": f"hv{on}" for number, on in enumerate(carried[:count], 1) if on <= 12}
+    sample = min(sample, count * (count - 1) // 2)
+    made = plan(count, hypervisors, selection=Selection(sample=sample))
+    try:
+        stages = stages_of(made, workers)
+    except PlanError as error:
+        assert "only one controller" in str(error) and workers > 1
+        return
+    assert not check_stages(stages, pairs_of(made), hypervisors)
+    assert sum(job.pairs for stage in stages for job in stage) == len(pairs_of(made))
+    assert all(len(stage) <= workers for stage in stages) and len(stages) <= 2 * workers - 1
+    arranged = in_stages(made, stages)
+    assert pairs_of(arranged) == pairs_of(made) and run_count(arranged) == run_count(made)
+    for item in arranged.steps.rounds:  # capacity 1 where nothing else is said
+        assert not check_rounds([item.pairs], item.pairs, lambda pair: resources_of(pair, hypervisors, {}), {})
+
+
+def rounds_taken(made: Plan, stages: list[Stage]) -> int:
+    """How many rounds follow each other when the workers of each stage work at once."""
+    done: set[frozenset[str]] = set()
+    total = 0
+    for stage in stages:
+        mine = [{pair for pair in pairs_of(made) - done if pair <= set(job.hosts)} for job in stage]
+        total += max(sum(any(set(pair) in pairs for pair in item.pairs) for item in made.steps.rounds) for pairs in mine)
+        done |= set().union(*mine)
+    return total
+
+
+@pytest.mark.parametrize(("hosts", "workers"), [(8, 2), (40, 2), (40, 4), (30, 3)])
+def test_shards_take_no_more_rounds_than_one_controller(hosts: int, workers: int) -> None:
+    made = plan(hosts)
+    stages = stages_of(made, workers)
+    assert rounds_taken(made, stages) > hosts - 1  # as the plan is made for one controller
+    assert rounds_taken(in_stages(made, stages), stages) <= hosts - 1 + 2 * workers  # groups of unequal size
+
+
+def test_a_full_mesh_keeps_all_workers_busy_in_every_stage() -> None:
+    stages = stages_of(plan(16), 4)
+    assert len(stages) == 7 and {len(stage) for stage in stages} == {4}
+    assert [sum(len(job.hosts) for job in stage) for stage in stages] == [16] * 7
+
+
+def test_the_check_finds_what_would_break_the_guarantee() -> None:
+    made = plan(8)
+    stages = stages_of(made, 2)
+    assert "meet in no stage" in check_stages(stages[1:], pairs_of(made), {})[0]
+    assert any("h01 is in jobs" in problem for problem in check_stages([(*stages[0], *stages[0])], set(), {}))
+
+
+@pytest.mark.parametrize(
+    ("made", "workers", "named"),
+    [
+        (plan(4), 0, "--workers is 0"),
+        (plan(4, mode="isolated"), 2, "mode is isolated"),
+        (plan(4, {f"h0{number}": "hv" for number in range(1, 5)}), 2, "Use one controller"),
+    ],
+)
+def test_a_plan_that_cannot_be_shared_is_refused(made: Plan, workers: int, named: str) -> None:
+    with pytest.raises(PlanError, match=named):
+        stages_of(made, workers)
+
+
+def sweep(folder: Path, made: Plan, records: dict[str, str]) -> Path:
+    store_plan(folder, made)
+    (folder / "records").mkdir()
+    for name, marker in records.items():
+        text = f'{{"attempt": 1, "marker": "{marker}", "run": {{"run_id": "{name}"}}}}'
+        (folder / "records" / f"{name}.json").write_text(text, encoding="utf-8")
+    return folder
+
+
+def copy_of(made: Plan, uid: str) -> Plan:
+    from dataclasses import replace
+
+    return replace(made, uid=uid)
+
+
+def test_merging_takes_what_is_missing_and_changes_nothing_that_is_there(tmp_path: Path) -> None:
+    made = copy_of(plan(3), "u1")
+    one = sweep(tmp_path / "one", made, {"a": "1", "b": "1"})
+    two = sweep(tmp_path / "two", made, {"b": "2", "c": "2"})
+    done = merge(tmp_path / "all", [one, two])
+    assert [part.records for part in done] == [2, 1]
+    assert "b.json differs" in done[1].problems[0] and not done[0].problems
+    assert '"1"' in (tmp_path / "all" / "records" / "b.json").read_text(encoding="utf-8")
+    assert load_plan(tmp_path / "all").uid == "u1"
+    assert [part.records for part in merge(tmp_path / "all", [one, two])] == [0, 0]
+
+
+def test_another_plan_is_not_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = sweep(tmp_path / "one", copy_of(plan(3), "u1"), {"a": "1"})
+    two = sweep(tmp_path / "two", copy_of(plan(3), "u2"), {"c": "2"})
+    with pytest.raises(PlanError, match="of another plan"):
+        merge(one, [two])
+    assert cli.main(["merge", str(one), str(tmp_path / "nothing")]) == 2
+    assert "has no plan.json" in capsys.readouterr().err
+
+
+def test_the_command_prints_a_command_for_every_worker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = sweep(tmp_path / "s", copy_of(plan(8), "u1"), {})
+    assert cli.main(["shards", str(folder), "--workers", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "8 hosts, 2 workers, 3 stages" in shown and shown.count("ansible-playbook") == 6
+    assert "-e pairbench_shard=2" in shown and shown.count("--forks 4 ") == 6  # four hosts, two pairs at once
+    assert "inventory and the variables with which the plan was made" in shown
+    assert cli.main(["shards", str(folder), "--workers", "2", "--json"]) == 0
+    assert '"stages"' in capsys.readouterr().out
+    arranged = load_plan(folder)
+    assert arranged == in_stages(copy_of(plan(8), "u1"), stages_of(plan(8), 2))
+    more, _grown = load_or_create(folder, lambda seed, blocks: plan(8, seed=seed, blocks=blocks), blocks=3, seed=0)
+    assert more.steps.rounds == arranged.steps.rounds != plan(8).steps.rounds and more.blocks == 3
+    (folder / "records" / "b001.json").write_text("{}", encoding="utf-8")
+    assert cli.main(["shards", str(folder), "--workers", "4"]) == 0
+    assert load_plan(folder) == arranged, "what has begun to be measured stays as it is"
