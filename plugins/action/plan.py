@@ -16,6 +16,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.processes
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.ends import longest_run_seconds, ports_to_watch
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.replies import facts_of_ours
+from ansible_collections.pairbench.lab.plugins.plugin_utils.formatting import counted
 from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.cpus import CPUS, require_cpus
 from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.guests import guests_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.variables import settings_from
@@ -31,14 +32,14 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import
     widest_step,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import (
-    PLAN_FILE,
     load_or_create,
     store_new,
     stored_hosts,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import counted, render_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.files import StorageError
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.lock import SweepHeld, held_by
+from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.sweep_folder import SweepFolder
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import completed
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -110,12 +111,12 @@ class ActionModule(ActionBase):
         fresh = False
         if not self._task.check_mode:
             _wait_until_free(sweep_dir, bench["pairbench_wait_seconds"], self._display)
-            fresh = not (sweep_dir / PLAN_FILE).exists()  # also where the one that was waited for has withdrawn its own
+            fresh = not SweepFolder(sweep_dir).has_plan  # also where the one that was waited for has withdrawn its own
             if created or fresh:
                 plan, created = store_new(sweep_dir, plan, planned_or_new)
         left = what_remains(plan, completed(sweep_dir), only)
         if self._task.check_mode:
-            drawn = created and not bench["pairbench_seed"] and not (sweep_dir / PLAN_FILE).exists()
+            drawn = created and not bench["pairbench_seed"] and not SweepFolder(sweep_dir).has_plan
             self._display.display(render_plan(plan, left, everything=self._display.verbosity > 0, drawn=drawn))
         shard = bench["pairbench_shard"]
         longest = longest_run_seconds(settings.cases, bench["pairbench_ready_seconds"])

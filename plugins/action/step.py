@@ -11,13 +11,18 @@ from ansible_collections.pairbench.lab.plugins.module_utils._session.session imp
 from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.hand_over import end_with_controller
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.ends import end_of, session_of, silence_seconds
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.observers import (
+    observed_here,
+    observers_of,
+    watched_in,
+)
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.replies import (
     answer,
     interpreter_facts,
     observe_reply,
     session_reply,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.guests import Guest, observed_here, observers_of, watched_in
+from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.guests import Guest
 
 SESSION = "pairbench.lab.session"
 OBSERVE = "pairbench.lab.observe"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.sweep_folder import SweepFolder
+
 DOCUMENTATION = r"""
 name: summary
 type: aggregate
@@ -27,6 +29,7 @@ from ansible.plugins.callback import CallbackBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.processes import descriptors_problem
 from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.watchdog import Watchdog
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.assembler import RecordAssembler
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.deadlines import Deadlines
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.ends import session_of, side_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.kept import Kept, records_of
@@ -37,16 +40,14 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import load_plan, withdraw_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import read_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import (
-    RecordAssembler,
-    last_attempt,
-    record_path,
     write_host,
     write_record,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.files import StorageError
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.lock import SweepHeld, SweepLock, identity
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import load_results, write_tables
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.results import load_results
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import write_tables
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import completed, note_status
 
@@ -265,7 +266,7 @@ class CallbackModule(CallbackBase):
         path = self._store(write_record, live.sweep_dir, record)
         if path is None:
             return None
-        record["attempt"] = last_attempt(live.sweep_dir, run["run_id"])
+        record["attempt"] = SweepFolder(live.sweep_dir).last_attempt(run["run_id"])
         judgement = judge(record)
         note_status(live.sweep_dir, path, record, judgement)
         if judgement.status != "failed":
@@ -302,8 +303,9 @@ class CallbackModule(CallbackBase):
                 self._live.note_recorded(item.host, [item.name])
 
     def _latest(self, run_id):
-        attempt = last_attempt(self._live.sweep_dir, run_id)
-        return read_record(record_path(self._live.sweep_dir, run_id, attempt))[0] if attempt else None
+        folder = SweepFolder(self._live.sweep_dir)
+        attempt = folder.last_attempt(run_id)
+        return read_record(folder.record(run_id, attempt))[0] if attempt else None
 
     def _flush(self):
         if os.getpid() != self._owner or self._assembler is None:

@@ -6,13 +6,18 @@ measured is absent (no sample, ``None`` in a mapping, an empty cell in a table),
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 SCHEMA_VERSION = 1
 
+RUN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,219}")
+"""What the name of a run may be: it is the name of its record's file."""
+
 Side = Literal["server", "client"]
+SIDES: tuple[Side, ...] = ("server", "client")
 Target = Literal["process", "vmm"]
 Status = Literal["valid", "invalid", "failed"]
 JsonObject = dict[str, Any]

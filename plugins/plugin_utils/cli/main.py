@@ -27,7 +27,8 @@ from ..planning.stored import store_plan
 from ..records.writing import write_record
 from ..report.findings import describe
 from ..storage.files import StorageError, shown_path
-from ..tables.tables import load_results, write_tables
+from ..tables.results import load_results
+from ..tables.tables import write_tables
 from . import rootless, shards, sweep
 
 ALL_VALID = 0

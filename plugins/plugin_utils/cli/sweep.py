@@ -13,11 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
+from ..formatting import format_duration
 from ..plain_text import printable
 from ..planning.plan import what_remains
-from ..planning.stored import PLAN_FILE, load_plan
+from ..planning.stored import load_plan
 from ..records.reading import record_files
-from ..report.terminal import LONGEST_LINE, as_shown, format_duration, render_sweep
+from ..report.terminal import LONGEST_LINE, as_shown, render_sweep
+from ..storage.sweep_folder import SweepFolder
 from ..sweeps.decisions import (
     FEWEST_BLOCKS,
     WORST_SHOWN,
@@ -36,7 +38,7 @@ from ..sweeps.decisions import (
     widths,
 )
 from ..sweeps.playbook import SIGNALS, Pass, PassResult, next_log
-from ..tables.tables import load_results
+from ..tables.results import load_results
 from ..validity.completeness import verdict_of
 from ..validity.statuses import completed
 
@@ -226,7 +228,7 @@ class Sweep:
         return bool(self._passes) or block > self._planned_blocks()
 
     def _planned_blocks(self) -> int:
-        return load_plan(self._sweep_dir).blocks if (self._sweep_dir / PLAN_FILE).exists() else 0
+        return load_plan(self._sweep_dir).blocks if SweepFolder(self._sweep_dir).has_plan else 0
 
     def _measured(self) -> int:
         return len(completed(self._sweep_dir))
@@ -245,7 +247,7 @@ class Sweep:
     def _expected_seconds(self, block: int) -> float:
         if self._longest_block is not None:
             return self._longest_block
-        if not (self._sweep_dir / PLAN_FILE).exists():
+        if not SweepFolder(self._sweep_dir).has_plan:
             return 0.0  # nothing is known before the first pass has planned
         plan = load_plan(self._sweep_dir)
         if block <= plan.blocks:
@@ -254,7 +256,7 @@ class Sweep:
 
     def _converged(self) -> bool:
         """Looked at between blocks only, and not before an interval is possible."""
-        if self._goal.width is None or not (self._sweep_dir / PLAN_FILE).exists():
+        if self._goal.width is None or not SweepFolder(self._sweep_dir).has_plan:
             return False
         if load_plan(self._sweep_dir).blocks < FEWEST_BLOCKS:
             return False
@@ -280,7 +282,7 @@ class Sweep:
             _say("Interrupted. What was measured is kept; the same command continues: pairbench "
                  + shlex.join(sys.argv[1:]))  # fmt: skip
             return 128 + self._interrupted
-        if not (self._sweep_dir / PLAN_FILE).exists():
+        if not SweepFolder(self._sweep_dir).has_plan:
             _say("Nothing was measured")
             return NOT_VALID
         _say(render_sweep(self._sweep_dir))
@@ -328,7 +330,7 @@ def _refused(result: PassResult) -> int:
     for line in result.errors:
         print(f"pairbench: {printable(line, LONGEST_LINE)}", file=sys.stderr)
     print(f"pairbench: the playbook ended with {result.returncode} and measured nothing; see {result.log}", file=sys.stderr)
-    planned = result.log.parent.parent.joinpath(PLAN_FILE).exists()
+    planned = SweepFolder(result.log.parent.parent).has_plan
     return HELD if result.held else USAGE if result.refused or not planned else NOT_VALID
 
 

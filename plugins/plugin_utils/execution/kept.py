@@ -12,7 +12,7 @@ from typing import Any
 
 from ..model import Plan, Run
 from ..planning.plan import planned_runs
-from ..records.writing import NO_END, empty_record
+from .assembler import NO_END, empty_record
 
 
 @dataclass(frozen=True)

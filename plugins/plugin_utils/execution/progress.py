@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..formatting import format_duration
 from ..model import Judgement, Plan, Step
 from ..planning.plan import Remaining, run_count, step_seconds
-from ..report.terminal import format_duration
 
 Ends = tuple[str, str]
 

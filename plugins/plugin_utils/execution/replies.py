@@ -15,10 +15,9 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..model import Plan, Run
+from ..model import SIDES, Plan, Run
 from ..plain_text import printable
 from ..planning.plan import planned_runs
-from ..records.writing import SIDES
 from ..shapes import (
     LONGEST_LINE,
     LONGEST_NAME,
@@ -41,7 +40,7 @@ from ..shapes import (
     whole,
     word,
 )
-from ..validity.gate import REASONS
+from ..validity.reasons import REASONS
 
 OUTPUT_CHARACTERS = 17 << 20
 """The longest text of a program's output: what a host keeps of it (16 MiB), and the line that says what is missing."""
@@ -406,7 +405,7 @@ def _spooled(
     traced = ("count", "time") if run.traced else ()
     found: dict[str, Any] = fields(schema | dict(END) | {"trace": _trace(traced)})(end, f"{where}.end")
     ignored.others(f"{where}.end", end, {*END, *END_IDENTITY}, "which no END has")
-    watched = {side: (getattr(run, side), "") for side in (SIDES if role == "server" else ())}
+    watched: dict[str, tuple[str, str]] = {side: (getattr(run, side), "") for side in (SIDES if role == "server" else ())}
     found["vmm"] = _observations(end.get("vmm"), run_id, watched, ignored)
     return {
         "name": raw_text(LONGEST_NAME, _spool_name(execution, role))(entry.get("name"), f"{where}.name"),

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from ..model import SCHEMA_VERSION, CaseSpec, Plan, Run, Session, Step
-from ..records.writing import RUN_ID
+from ..model import RUN_ID, SCHEMA_VERSION, CaseSpec, Plan, Run, Session, Step
 from ..shapes import WrongShape, flag_of, list_of, number_of, object_of, text_of, whole_of, word_of
 from .plan import DIRECTIONS, MODES, MOST_BLOCKS, require_bearable
 from .rounds import Pair

@@ -10,26 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from ..model import Plan
-from ..records.writing import HOSTS
 from ..storage.files import UnreadableFile, json_text, make_directory, parse_json, read_json, shown_path, write_json
 from ..storage.lock import SweepLock
+from ..storage.sweep_folder import SweepFolder
 from .document import plan_from_json, plan_to_json
 from .plan import PlanError
 from .steps import PlannedSteps
 
 PLAN_BYTES = 256 << 20
 """Half a million pairs take 7 MiB; a hundred thousand runs of notes 60."""
-PLAN_FILE = "plan.json"
 LARGEST_SEED = 2**31
 
 
 def load_plan(sweep_dir: Path) -> Plan:
     """The stored plan of a sweep. Raises PlanError when there is none or it cannot be read."""
-    path = sweep_dir / PLAN_FILE
+    path = SweepFolder(sweep_dir).plan
     try:
         return plan_from_json(read_json(path, PLAN_BYTES))
     except FileNotFoundError:
-        raise PlanError(f"there is no sweep in {shown_path(sweep_dir)}: {PLAN_FILE} is missing") from None
+        raise PlanError(f"there is no sweep in {shown_path(sweep_dir)}: {path.name} is missing") from None
     except ValueError as error:
         why = error.why if isinstance(error, UnreadableFile) else str(error)
         raise PlanError(
@@ -39,7 +38,7 @@ def load_plan(sweep_dir: Path) -> Plan:
 
 def stored_hosts(sweep_dir: Path) -> dict[str, str]:
     """Hosts of the stored plan with their addresses; none when there is no plan. Raises PlanError."""
-    return dict(load_plan(sweep_dir).hosts) if (sweep_dir / PLAN_FILE).exists() else {}
+    return dict(load_plan(sweep_dir).hosts) if SweepFolder(sweep_dir).has_plan else {}
 
 
 def store_plan(sweep_dir: Path, plan: Plan) -> None:
@@ -49,12 +48,13 @@ def store_plan(sweep_dir: Path, plan: Plan) -> None:
         plan_from_json(parse_json(json_text(document).encode("utf-8")))
     except ValueError as error:
         raise PlanError(f"the sweep {plan.sweep} cannot be planned like this: {error}") from error
-    write_json(sweep_dir / PLAN_FILE, document)
+    write_json(SweepFolder(sweep_dir).plan, document)
 
 
 def withdraw_plan(sweep_dir: Path) -> None:
     """Remove a plan of which nothing has begun, with what the hosts said of themselves for it."""
-    for path in (sweep_dir / PLAN_FILE, *(sweep_dir / HOSTS).glob("*.json")):
+    folder = SweepFolder(sweep_dir)
+    for path in (folder.plan, *folder.hosts.glob("*.json")):
         path.unlink(missing_ok=True)
 
 
@@ -70,7 +70,7 @@ def load_or_create(
     ``create(seed, blocks)`` makes a plan. A stored plan keeps its seed and its uid; it grows when more blocks are asked
     for and otherwise stays. Raises PlanError when anything else differs from what the stored plan was made from.
     """
-    if not (sweep_dir / PLAN_FILE).exists():
+    if not SweepFolder(sweep_dir).has_plan:
         plan = create(seed or secrets.randbelow(LARGEST_SEED) + 1, blocks)
         return replace(plan, uid=secrets.token_hex(8)), True
     stored = load_plan(sweep_dir)
@@ -96,7 +96,7 @@ def store_new(sweep_dir: Path, plan: Plan, again: Callable[[], tuple[Plan, bool]
     lock = SweepLock(sweep_dir)
     lock.acquire()
     try:
-        if (sweep_dir / PLAN_FILE).exists() and load_plan(sweep_dir).uid != plan.uid:
+        if SweepFolder(sweep_dir).has_plan and load_plan(sweep_dir).uid != plan.uid:
             plan, created = again()
             if not created:
                 return plan, False

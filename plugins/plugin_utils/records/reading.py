@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..model import SCHEMA_VERSION, Run
+from ..model import RUN_ID, SCHEMA_VERSION, Run
 from ..plain_text import printable
 from ..shapes import WrongShape, object_of, text_of, whole_of
 from ..storage.files import UnreadableFile, list_files, read_object, shown_path
-from .writing import HOSTS, RECORDS, RUN_ID, file_name, record_name, record_path
+from ..storage.sweep_folder import SweepFolder, host_file_name, record_name
 
 RECORD_BYTES = 128 << 20
 """Of each output at most 16 MiB are kept, and there are eight beside each other at most."""
@@ -38,7 +38,7 @@ class StoredRecords:
 def read_record(path: Path) -> tuple[dict[str, Any] | None, str]:
     """A record under the name that it must have, or None and a sentence that says why it is left out.
 
-    Nothing is said about its ends: `record_view.read_record` tells whether they are what they should be.
+    Nothing is said about its ends: `record.record_of` tells whether they are what they should be.
     """
     record, problem = _record_in(path)
     if record is None or _is_at_its_place(path, record):
@@ -67,7 +67,7 @@ def read_records(sweep_dir: Path) -> StoredRecords:
 def record_files(sweep_dir: Path, problems: list[str]) -> list[Path]:
     """The files of records, sorted by name; where they cannot be listed, that is a problem more."""
     try:
-        return list_files(sweep_dir / RECORDS, ".json")
+        return list_files(SweepFolder(sweep_dir).records, ".json")
     except UnreadableFile as error:
         problems.append(f"{error}: its records are left out, and their runs count as missing.")
         return []
@@ -119,7 +119,7 @@ def _claim(record: Mapping[str, Any]) -> str:
 def _misplaced(sweep_dir: Path, path: Path, record: dict[str, Any], doubled: dict[str, str]) -> str:
     """A sentence about a record under another name than its own, as copying by hand leaves them."""
     run_id = record["run"]["run_id"]
-    mine, _problem = _record_in(record_path(sweep_dir, run_id, record["attempt"]))
+    mine, _problem = _record_in(SweepFolder(sweep_dir).record(run_id, record["attempt"]))
     left_out = f"{shown_path(path)} is left out: it is"
     if mine is None:
         return f"{left_out} {_claim(record)} under another name than {_its_name(record)}; rename it if it is to count."
@@ -135,7 +135,7 @@ def read_hosts(sweep_dir: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
     found: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
     try:
-        paths = list_files(sweep_dir / HOSTS, ".json")
+        paths = list_files(SweepFolder(sweep_dir).hosts, ".json")
     except UnreadableFile as error:
         return {}, [f"{error}: the facts of all hosts are left out."]
     for path in paths:
@@ -156,7 +156,7 @@ def _host_in(path: Path) -> tuple[str, dict[str, Any]]:
     if document.get("schema") != SCHEMA_VERSION:
         raise WrongShape(f"its schema is not {SCHEMA_VERSION}")
     host = text_of(document.get("host"), "host", most=255)
-    its_file = f"{file_name(host)}.json"
+    its_file = host_file_name(host)
     if its_file != path.name:
         raise WrongShape(f"its host is {printable(host, 80)}, whose file is {its_file}")
     facts = {name: value for name, value in document.items() if name not in ("schema", "host")}

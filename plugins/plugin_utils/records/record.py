@@ -87,7 +87,7 @@ class End:
 
 
 @dataclass(frozen=True)
-class RecordView:
+class Record:
     """One record. ``imported`` is true for hand-kept notes, where tables stand beside runs unproved;
     ``source_notes`` are what the import found odd in them.
     """
@@ -108,14 +108,14 @@ class RecordView:
         return tuple(end for end in (self.server, self.client) if end is not None)
 
 
-def read_record(record: Any) -> RecordView:
+def record_of(record: Any) -> Record:
     """Read one record. Raises `MalformedRecord` for anything that is not one."""
     document = _mapping(record, "the record")
     source = document.get("source")
     if document.get("schema") != 1:
         raise MalformedRecord(f"schema is {_short(document.get('schema'))}; this version reads schema 1")
     run = _mapping(document.get("run"), "run")
-    return RecordView(
+    return Record(
         benchmark=_text(run, "benchmark", "run"),
         case=_optional_text(run, "case", "run") or "",
         parameters=_mapping(run.get("parameters"), "run.parameters"),

@@ -9,12 +9,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ..formatting import pair_label
+from ..formatting import counted, format_duration, format_value, pair_label
 from ..model import Plan, Step
 from ..plain_text import printable
 from ..planning.plan import Remaining, cases_of, directed_pairs, run_count, widest_step
 from ..planning.steps import PlannedSteps
-from ..tables.tables import TABLES, JudgedRun, Row, SweepResults, load_results, totals_of_levels
+from ..storage.sweep_folder import SweepFolder
+from ..tables.results import JudgedRun, Row, SweepResults, load_results
+from ..tables.tables import TABLES, totals_of_levels
 
 WIDTH = 100
 LONGEST_LINE = 10_000
@@ -43,7 +45,6 @@ HEADLINES = (
     ("vmm_syscalls_per_message_server", "VMM calls per message, server"),
     ("vmm_syscalls_per_message_client", "VMM calls per message, client"),
 )
-SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 TARGETS = {"process": "the ", "vmm": "the process under the "}
 GroupKey = tuple[str, str, str, str, int | None]
 
@@ -51,36 +52,6 @@ GroupKey = tuple[str, str, str, str, int | None]
 def as_shown(lines: Iterable[str]) -> str:
     """Lines for a terminal, which obeys nothing that came with the text of hosts or files in them."""
     return "\n".join(printable(line, LONGEST_LINE) for line in lines)
-
-
-def format_duration(seconds: float) -> str:
-    """A duration in the two largest fitting units: ``45 s``, ``2 min 10 s``, ``3 h 5 min``."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def counted(number: int, thing: str) -> str:
-    """A number with what it counts: ``1 pair``, ``2 pairs``."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
-def format_value(value: float | None, unit: str) -> str:
-    """A figure with three significant digits and its unit; ``-`` when it was not measured."""
-    if value is None:
-        return "-"
-    if unit == "bit/s":
-        for scale, letter in SCALES:
-            if abs(value) >= scale:
-                return f"{value / scale:.3g} {letter}bit/s"
-        return f"{value:.3g} bit/s"
-    if unit in ("count", "1/s"):
-        number = f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.3g}"
-        return number if unit == "count" else f"{number}/s"
-    return f"{value:.3g} {unit}" if abs(value) < 1000 else f"{value:,.0f} {unit}"
 
 
 def render_plan(plan: Plan, left: Remaining, *, everything: bool = False, drawn: bool = False) -> str:
@@ -307,7 +278,7 @@ def _outcome(results: SweepResults) -> list[str]:
 
 
 def _files(sweep_dir: Path) -> list[str]:
-    tables = [name for name in TABLES if (sweep_dir / f"{name}.csv").exists()]
+    tables = [name for name in TABLES if SweepFolder(sweep_dir).table(name).exists()]
     return [f"Files: {sweep_dir}/", "  " + "  ".join(f"{name}.csv" for name in tables) + "  records/"]
 
 

@@ -17,8 +17,8 @@ from typing import IO
 
 from ..plain_text import printable
 from .files import StorageError, open_kept, shown_path
+from .sweep_folder import SweepFolder
 
-LOCK_FILE = "lock"
 LONGEST_HOLDER = 1000
 
 
@@ -39,7 +39,7 @@ class SweepLock:
     """Held from ``acquire`` until ``release`` or the end of the process."""
 
     def __init__(self, sweep_dir: Path) -> None:
-        self._path = sweep_dir / LOCK_FILE
+        self._path = SweepFolder(sweep_dir).lock
         self._handle: IO[bytes] | None = None
 
     def acquire(self) -> None:
@@ -66,7 +66,7 @@ class SweepLock:
 
 def held_by(sweep_dir: Path) -> str:
     """Who holds the sweep now, in words; empty when nobody does. Raises StorageError where that cannot be found out."""
-    path = sweep_dir / LOCK_FILE
+    path = SweepFolder(sweep_dir).lock
     if not path.parent.is_dir() or not os.path.lexists(path):
         return ""
     with _opened(path, 0) as handle:

@@ -14,7 +14,8 @@ from typing import Any
 
 from ..model import Plan
 from ..planning.plan import cases_of, directed_pairs, remaining
-from ..planning.stored import PLAN_FILE, load_plan
+from ..planning.stored import load_plan
+from ..storage.sweep_folder import SweepFolder
 from ..validity.statuses import completed
 
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -70,7 +71,7 @@ def first_block(sweep_dir: Path, goal: Goal, only: Container[str] | None = None)
 
     ``only`` limits it to pairs of these hosts.
     """
-    if not (sweep_dir / PLAN_FILE).exists():
+    if not SweepFolder(sweep_dir).has_plan:
         return 1
     plan = load_plan(sweep_dir)
     done = completed(sweep_dir)
@@ -81,7 +82,7 @@ def first_block(sweep_dir: Path, goal: Goal, only: Container[str] | None = None)
 
 def blocks_tried(sweep_dir: Path, only: Container[str] | None = None) -> int:
     """How many blocks have had their turn: all that there are, but for a last one of which something is missing."""
-    if not (sweep_dir / PLAN_FILE).exists():
+    if not SweepFolder(sweep_dir).has_plan:
         return 0
     plan = load_plan(sweep_dir)
     last = any(plan.steps[index].block == plan.blocks for index, _step in remaining(plan, completed(sweep_dir), only))

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ..planning.plan import PlanError
-from ..planning.stored import PLAN_FILE, load_plan, store_plan
+from ..planning.stored import load_plan, store_plan
 from ..records.reading import RECORD_BYTES, read_hosts, read_record, record_files
-from ..records.writing import HOSTS, RECORDS, file_name, write_host
+from ..records.writing import write_host
 from ..storage.files import append, read_bytes, shown_path, write_whole
-from ..validity.statuses import INDEX_FILE, index_entries
+from ..storage.sweep_folder import SweepFolder
+from ..validity.statuses import index_entries
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def merge(target: Path, sources: list[Path]) -> list[Merged]:
     """
     for source in sources:
         _require_plan(source)
-    if not (target / PLAN_FILE).exists():
+    if not SweepFolder(target).has_plan:
         store_plan(target, load_plan(sources[0]))
     plan = load_plan(target)
     for source in sources:
@@ -52,8 +53,9 @@ def merge(target: Path, sources: list[Path]) -> list[Merged]:
 
 
 def _require_plan(source: Path) -> None:
-    if not (source / PLAN_FILE).exists():
-        raise PlanError(f"{source} has no {PLAN_FILE}: name the folder of a sweep, results/<sweep>")
+    folder = SweepFolder(source)
+    if not folder.has_plan:
+        raise PlanError(f"{source} has no {folder.plan.name}: name the folder of a sweep, results/<sweep>")
 
 
 def _take(target: Path, source: Path) -> Merged:
@@ -63,11 +65,11 @@ def _take(target: Path, source: Path) -> Merged:
         record, problem = read_record(path)
         if record is None:
             problems.append(problem)
-        elif _copy(path, target / RECORDS / path.name, record, problems):
+        elif _copy(path, SweepFolder(target).records / path.name, record, problems):
             copied.add(path.name)
     hosts, host_problems = read_hosts(source)
     for host, facts in hosts.items():
-        if not os.path.lexists(target / HOSTS / f"{file_name(host)}.json"):
+        if not os.path.lexists(SweepFolder(target).host(host)):
             write_host(target, host, facts)
     _add_index(target, source, copied)
     return Merged(source, len(copied), (*problems, *host_problems))
@@ -97,4 +99,4 @@ def _add_index(target: Path, source: Path, copied: Container[str]) -> None:
     """What was said of the records is true of their copies too; the index is a shortcut, so it may also be missing."""
     lines = [json.dumps(entry) + "\n" for entry in index_entries(source) if entry["file"] in copied]
     with contextlib.suppress(OSError):
-        append(target / INDEX_FILE, "".join(lines))
+        append(SweepFolder(target).statuses, "".join(lines))

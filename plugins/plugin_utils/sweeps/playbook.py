@@ -18,6 +18,7 @@ from typing import IO, Any
 from ..controller.processes import STOPPED, children, send, state_of
 from ..plain_text import printable
 from ..storage.files import StorageError, make_directory, open_kept, shown_path
+from ..storage.sweep_folder import SweepFolder
 
 LONGEST_LINE = 100_000
 CALLBACK = "pairbench.lab.summary"
@@ -51,7 +52,7 @@ class PassResult:
 
 def next_log(sweep_dir: Path) -> Path:
     """An empty file that no other pass uses, nor a second sweep command that starts at this moment."""
-    folder = sweep_dir / "logs"
+    folder = SweepFolder(sweep_dir).logs
     make_directory(folder)
     number = 1
     while True:

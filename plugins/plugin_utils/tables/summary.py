@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from ..statistics.estimates import mad, median_estimate, trace_cost, verdict
-from .tables import TABLES, JudgedRun, Row, SweepResults, was_traced
+from .results import JudgedRun, Row, SweepResults, was_traced
+from .tables import TABLES
 
 KEYS = ["configuration", "server", "client", "benchmark", "case", "level"]
 COUNTED_FROM_TRACED = ("syscalls_per_", "vmm_syscalls_per_")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from ..model import Sample, Side, SyscallCount, Target
 from ..parsing.finding import CallCount
-from ..records.record import End, Observation, RecordView
+from ..records.record import End, Observation, Record
 from .output import parse_trace
 from .syscall_names import resolve
 
@@ -45,7 +45,7 @@ class Evidence:
         return bool(self.rows) and "trace_mismatch" not in self.checks
 
 
-def examine(record: RecordView, end: End, figures: Mapping[str, float]) -> Evidence:
+def examine(record: Record, end: End, figures: Mapping[str, float]) -> Evidence:
     """Read one end's trace and compare it with what the tool said it did.
 
     ``figures`` has the names of ``Finding.measured``, where the tool printed them.
@@ -141,7 +141,7 @@ def _count(rows: Iterable[SyscallCount], names: Iterable[str]) -> int:
     return sum(row.calls or 0 for row in rows if row.syscall in wanted)
 
 
-def _partial(record: RecordView, rows: Iterable[SyscallCount]) -> str | None:
+def _partial(record: Record, rows: Iterable[SyscallCount]) -> str | None:
     """Why the counts cannot be from exec to exit: a call that every such process makes is not there.
 
     Notes are often kept with a filter on the thread name, so for them the call that starts the program and
@@ -160,7 +160,7 @@ def _partial(record: RecordView, rows: Iterable[SyscallCount]) -> str | None:
 
 
 def _mismatch(
-    record: RecordView, end: End, rows: tuple[SyscallCount, ...], figures: Mapping[str, float]
+    record: Record, end: End, rows: tuple[SyscallCount, ...], figures: Mapping[str, float]
 ) -> str | None:
     """Why the counts cannot be of the run that the tool printed."""
     if any(row.syscall.startswith("syscall_") for row in rows) and end.arch is None:
@@ -191,7 +191,7 @@ def _message_complaint(end: End, rows: tuple[SyscallCount, ...], figures: Mappin
 
 
 def _byte_complaint(
-    record: RecordView, end: End, rows: tuple[SyscallCount, ...], figures: Mapping[str, float]
+    record: Record, end: End, rows: tuple[SyscallCount, ...], figures: Mapping[str, float]
 ) -> str | None:
     """No call moves more than one block, so there are at least bytes / block of them."""
     reading = _is_reader(record, end)
@@ -211,7 +211,7 @@ def _byte_complaint(
     )
 
 
-def _is_reader(record: RecordView, end: End) -> bool | None:
+def _is_reader(record: Record, end: End) -> bool | None:
     """Whether this end receives the data; ``None`` when both do."""
     if record.client is not None and "--bidir" in record.client.argv:
         return None
@@ -219,7 +219,7 @@ def _is_reader(record: RecordView, end: End) -> bool | None:
     return (end.side == "client") == reverse
 
 
-def _block_bytes(record: RecordView) -> int | None:
+def _block_bytes(record: Record) -> int | None:
     """The most one call can move; ``None`` where it is not known (UDP without a length)."""
     given = bytes_of(record.parameters.get("length"))
     if given is not None:

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from ..model import Judgement, Run, Status
+from ..model import RUN_ID, Judgement, Run, Status
 from ..records.reading import MOST_ATTEMPTS, RECORD_BYTES, identity_of, read_record, record_files
-from ..records.writing import RUN_ID, record_name
 from ..shapes import object_of, text_of, whole_of, word_of
 from ..storage.files import UnreadableFile, append, parse_json, read_bytes
-from .gate import REASONS, judge
+from ..storage.sweep_folder import SweepFolder, record_name
+from .gate import judge
+from .reasons import REASONS
 
-INDEX_FILE = "statuses.jsonl"
 INDEX_BYTES = 256 << 20
 """Enough for half a million records; a larger index is not read, and records are judged again."""
 JUDGED_BY = ("validity", "benchmarks", "tracing", "parsing", "records")
@@ -71,7 +71,7 @@ def note_status(sweep_dir: Path, path: Path, record: Mapping[str, Any], judgemen
             "reason": judgement.reason,
             "gate": gate_version(),
         }
-        append(sweep_dir / INDEX_FILE, json.dumps(entry) + "\n")
+        append(SweepFolder(sweep_dir).statuses, json.dumps(entry) + "\n")
     except (OSError, UnreadableFile):
         return
 
@@ -112,7 +112,7 @@ def completed(sweep_dir: Path) -> set[str]:
 def index_entries(sweep_dir: Path) -> Iterator[dict[str, Any]]:
     """The lines of the index that this gate wrote and that are whole."""
     try:
-        lines = read_bytes(sweep_dir / INDEX_FILE, INDEX_BYTES).splitlines()
+        lines = read_bytes(SweepFolder(sweep_dir).statuses, INDEX_BYTES).splitlines()
     except (FileNotFoundError, UnreadableFile):
         return
     current = json.dumps(gate_version()).encode("utf-8")

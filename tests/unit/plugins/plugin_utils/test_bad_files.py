@@ -26,10 +26,11 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal impo
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.lock import SweepHeld, SweepLock, held_by
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.merge import merge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.cells import plain_cell
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import load_results, write_tables
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.results import load_results
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import write_tables
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.completeness import verdict_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import INDEX_FILE, completed, note_status
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import completed, note_status
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -225,7 +226,7 @@ def test_a_bad_plan_is_named_and_what_was_written_stays(
 
 
 @pytest.mark.parametrize("damage", WHOLE)
-@pytest.mark.parametrize("name", [INDEX_FILE, "lock"])
+@pytest.mark.parametrize("name", ["statuses.jsonl", "lock"])
 def test_what_is_derived_or_of_the_moment_may_be_anything(damage: str, name: str, good: Path, sweep: Path) -> None:
     victim = sweep / name
     WHOLE[damage](victim)
@@ -506,7 +507,7 @@ def test_a_record_of_no_planned_run_is_named(sweep: Path) -> None:
     ],
 )
 def test_a_poisoned_index_says_nothing(line: dict[str, Any], sweep: Path) -> None:
-    index = sweep / INDEX_FILE
+    index = sweep / "statuses.jsonl"
     real = json.loads(index.read_text(encoding="utf-8").splitlines()[0])
     (sweep / "records" / "run2.json").unlink()
     index.write_text(json.dumps(real | line) + "\n", encoding="utf-8")

@@ -25,7 +25,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.model import (
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan, what_remains
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_plan, render_sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps import playbook
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import JudgedRun, SweepResults
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.results import JudgedRun, SweepResults
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.pairbench.lab.plugins.module_utils._session.observer import Observers
 from ansible_collections.pairbench.lab.plugins.module_utils._session.session import empty_end, execution_name
 from ansible_collections.pairbench.lab.plugins.module_utils._session.spool import entry_name
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.assembler import RecordAssembler
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.ends import end_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.replies import (
     MOST_IGNORED,
@@ -29,8 +30,9 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.replies im
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plain_text import printable
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import RecordAssembler, write_record
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import REASONS, judge
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_record
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.reasons import REASONS
 from clone import ROOT
 from hypothesis import given
 from hypothesis import strategies as st

@@ -14,18 +14,15 @@ from typing import Any
 
 import clone
 import pytest
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.assembler import RecordAssembler
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Plan, Run, Session, Step
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan, what_remains
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import store_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import read_hosts, read_records
-from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import (
-    RecordAssembler,
-    file_name,
-    write_host,
-    write_record,
-)
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_host, write_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_plan, render_sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.files import StorageError
+from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.sweep_folder import host_file_name
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import TABLES, write_tables
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.completeness import verdict_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import completed
@@ -225,15 +222,15 @@ def test_a_large_plan_is_shown_whole_when_that_is_asked_for() -> None:
     ],
 )  # fmt: skip
 def test_the_file_of_a_host_is_named_after_it_and_is_never_a_path(host: str, name: str) -> None:
-    assert file_name(host) == name
+    assert host_file_name(host) == f"{name}.json"
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=()), max_size=300) | st.text("./_%a", max_size=5), unique=True))
 def test_two_hosts_never_share_a_file(hosts: list[str]) -> None:
-    names = {file_name(host) for host in hosts}
+    names = {host_file_name(host) for host in hosts}
     assert len(names) == len(hosts)
     for name in names:
-        assert name and "/" not in name and not name.startswith(".") and len(f"{name}.json") <= 255 and name.isascii()
+        assert name and "/" not in name and not name.startswith(".") and len(name) <= 255 and name.isascii()
 
 
 def test_hosts_of_like_names_keep_their_own_facts(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import Judgement
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record import Figures
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import (
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.host_figures import cpu_shares
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.reasons import (
     CHECKS,
     CLOSING_WORDS,
     NEVER_MEASURED,
     REASONS,
-    cpu_shares,
-    judge,
 )
 from clone import ROOT
 from hypothesis import given, settings

@@ -13,6 +13,7 @@ import clone
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.lock import SweepHeld, SweepLock, held_by
+from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.sweep_folder import SweepFolder
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity import statuses
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import completed, note_status, read_statuses
@@ -34,7 +35,7 @@ def test_the_index_says_what_judging_again_says(tmp_path: Path) -> None:
     for number in range(len(REAL)):
         written(tmp_path, number, noted=number % 2 == 0)
     with_index, problems = read_statuses(tmp_path)
-    (tmp_path / statuses.INDEX_FILE).unlink()
+    (SweepFolder(tmp_path).statuses).unlink()
     assert read_statuses(tmp_path) == (with_index, problems)
     assert len(with_index) == len({record["run"]["run_id"] for record in REAL})
 
@@ -44,7 +45,7 @@ def test_an_index_of_another_gate_or_of_another_file_does_not_count(
 ) -> None:
     run_id = written(tmp_path, 0, noted=True)
     assert completed(tmp_path) == {run_id}
-    index = tmp_path / statuses.INDEX_FILE
+    index = SweepFolder(tmp_path).statuses
     index.write_text(index.read_text().replace('"valid", "reason": ""', '"failed", "reason": "no_end"'))
     assert completed(tmp_path) == set()  # the index is believed ...
     monkeypatch.setattr(statuses, "gate_version", lambda: "another")
@@ -59,7 +60,7 @@ def test_an_index_of_another_gate_or_of_another_file_does_not_count(
 
 def test_a_line_that_a_crash_cut_off_is_passed_over(tmp_path: Path) -> None:
     run_id = written(tmp_path, 0, noted=True)
-    index = tmp_path / statuses.INDEX_FILE
+    index = SweepFolder(tmp_path).statuses
     index.write_text(index.read_text()[:40] + "\n[]\n{}\n")
     assert completed(tmp_path) == {run_id}
 

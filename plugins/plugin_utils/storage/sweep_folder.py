@@ -1,0 +1,98 @@
+"""Where everything of a sweep is kept: ``results/<sweep>`` and the names of what is in it (docs/data.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..model import RUN_ID
+
+LONGEST_FILE_NAME = 200
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """The folder of one sweep. It knows names and looks whether files are there; it reads and writes none."""
+
+    path: Path
+
+    @property
+    def plan(self) -> Path:
+        """The stored plan."""
+        return self.path / "plan.json"
+
+    @property
+    def has_plan(self) -> bool:
+        """Whether a plan is stored."""
+        return self.plan.exists()
+
+    @property
+    def records(self) -> Path:
+        """The folder with one file for every attempt of a run."""
+        return self.path / "records"
+
+    @property
+    def hosts(self) -> Path:
+        """The folder with what each host said of itself."""
+        return self.path / "hosts"
+
+    @property
+    def statuses(self) -> Path:
+        """The index of what the gate said of each record."""
+        return self.path / "statuses.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """The file that the controller at work holds locked."""
+        return self.path / "lock"
+
+    @property
+    def logs(self) -> Path:
+        """The folder with the output of each pass of ``pairbench sweep``."""
+        return self.path / "logs"
+
+    def table(self, name: str) -> Path:
+        """A table as CSV."""
+        return self.path / f"{name}.csv"
+
+    def record(self, run_id: str, attempt: int) -> Path:
+        """An attempt of a run. Raises ValueError for what is no run_id, so that no record leaves its folder."""
+        if not RUN_ID.fullmatch(run_id):
+            raise ValueError(f"{run_id[:80]!r} is no run_id")
+        return self.records / record_name(run_id, attempt)
+
+    def host(self, host: str) -> Path:
+        """What a host said of itself."""
+        return self.hosts / host_file_name(host)
+
+    def last_attempt(self, run_id: str) -> int:
+        """The number of the latest attempt of a run; 0 when there is none."""
+        attempt = 0
+        while os.path.lexists(self.record(run_id, attempt + 1)):
+            attempt += 1
+        return attempt
+
+
+def record_name(run_id: str, attempt: int) -> str:
+    """The name of the file of an attempt of a run."""
+    suffix = "" if attempt == 1 else f".{attempt}"
+    return f"{run_id}{suffix}.json"
+
+
+def host_file_name(host: str) -> str:
+    """The name of the file of a host: two hosts never have the same one, it is never hidden and never a path.
+
+    A name of letters, digits, ``_``, ``.`` and ``-`` stays as it is; other characters are written as in a URL.
+    """
+    escaped = re.sub(r"^\.|[^A-Za-z0-9_.-]", lambda match: _escaped(match[0]), host)
+    if escaped and len(escaped) <= LONGEST_FILE_NAME:
+        return f"{escaped}.json"
+    digest = hashlib.sha256(host.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{escaped[: LONGEST_FILE_NAME - 70]}%~{digest}.json"  # no character is written as %~
+
+
+def _escaped(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
