@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from ansible_collections.pairbench.lab.plugins.module_utils import _tracer
 from bench import Bench, words
 from counts import by_thread_name
 from namespaces import Host, Pair, finish, run, wait_until
-
-STATE = Path("/run/pairbench")
 
 
 def runs_of(pair: Pair, seconds: int = 1, traced: bool = False, **asked: Any) -> dict[str, list[dict[str, Any]]]:
@@ -47,15 +44,6 @@ def started(pair: Pair, runs: dict[str, list[dict[str, Any]]], **changes: Any) -
     ends = {role: pair.start_end(role, runs[role], **changes) for role in ("server", "client")}
     wait_until(lambda: pids(pair.client, "iperf3") and pids(pair.server, "iperf3"), 15)
     return ends
-
-
-@pytest.fixture(autouse=True)
-def no_notes_left(pair: Pair) -> Iterator[None]:
-    """The notes of the namespaces of a test go with them."""
-    names = [STATE / f"mtu-{Path(f'/run/netns/{host.name}').stat().st_ino}.json" for host in pair.hosts]
-    yield
-    for path in names:
-        path.unlink(missing_ok=True)
 
 
 def test_the_mtu_is_that_of_the_run_and_the_old_one_afterwards(pair: Pair) -> None:

@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -14,7 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from control import inside
+
 END_SCRIPT = Path(__file__).parent / "session_end.py"
+STATE = Path("/run/pairbench")
+SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h
+NUMBERS: set[str] = set()
+"""Numbers of all namespaces that were made here, by which a host's state files are named."""
 
 
 def run(*argv: str, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -41,6 +49,29 @@ class Host:
     def enter(self) -> list[str]:
         """Argument list that runs what follows in this namespace."""
         return ["nsenter", f"--net=/run/netns/{self.name}"]
+
+    def add(self) -> None:
+        """Make the namespace."""
+        run("ip", "netns", "add", self.name)
+        NUMBERS.update(self.numbers())
+
+    def remove(self) -> None:
+        """End everything that runs in the namespace, and remove it with what it keeps, as a machine takes its /run along."""
+        wait_until(lambda: self.kill() == 0, 30, f"the end of everything in {self.name}")
+        for number in self.numbers():
+            for name in (f"{number}.lock", f"{number}.claim", f"mtu-{number}.json"):
+                (STATE / name).unlink(missing_ok=True)
+        run("ip", "netns", "del", self.name)
+
+    def exists(self) -> bool:
+        return Path(f"/run/netns/{self.name}").exists()
+
+    def numbers(self) -> set[str]:
+        """The kernel's two numbers of this namespace: that of its file, and the cookie where there are cookies."""
+        found = {str(Path(f"/run/netns/{self.name}").stat().st_ino)}
+        with inside(self.name, socket.socket) as one, contextlib.suppress(OSError):  # kernels before 5.14
+            found.add(str(struct.unpack("=Q", one.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0]))
+        return found
 
     def processes(self) -> list[str]:
         """``pid comm`` of everything that runs in this namespace."""
@@ -81,7 +112,7 @@ class Mesh:
         run("ip", "-n", self.switch, "link", "add", "sw", "type", "bridge")
         run("ip", "-n", self.switch, "link", "set", "sw", "up")
         for index, host in enumerate(self.hosts):
-            run("ip", "netns", "add", host.name)
+            host.add()
             run("ip", "-n", self.switch, "link", "add", f"p{index}", "type", "veth", "peer", "name", "d0", "netns",
                 host.name)
             run("ip", "-n", self.switch, "link", "set", f"p{index}", "master", "sw", "up")
@@ -94,10 +125,9 @@ class Mesh:
         run("ip", "-n", self.switch, "link", "set", f"p{index}", state)
 
     def down(self) -> None:
-        for host in self.hosts:
-            host.kill()
-        for name in (*(host.name for host in self.hosts), self.switch):
-            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+        for host in (*self.hosts, Host(self.switch, "")):
+            if host.exists():
+                host.remove()
 
 
 class Pair:
@@ -113,7 +143,7 @@ class Pair:
 
     def up(self) -> None:
         for host in self.hosts:
-            run("ip", "netns", "add", host.name)
+            host.add()
         run("ip", "-n", self.server.name, "link", "add", "d0", "type", "veth", "peer", "name", "d0", "netns",
             self.client.name)
         for host in self.hosts:
@@ -123,8 +153,8 @@ class Pair:
 
     def down(self) -> None:
         for host in self.hosts:
-            host.kill()
-            subprocess.run(["ip", "netns", "del", host.name], check=False, capture_output=True)
+            if host.exists():
+                host.remove()
 
     def start_end(
         self, role: str, runs: list[dict[str, Any]], under: Sequence[str] = (), **changes: Any

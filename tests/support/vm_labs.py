@@ -7,11 +7,11 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import yaml
+from leftovers import machines_folder
 from roots import recap
 
 BIN = Path(sys.executable).parent
@@ -20,7 +20,7 @@ BOOT_SECONDS = 540
 
 def kept() -> Path:
     """Where images are kept between runs, as the roots of the install tests are."""
-    default = Path(tempfile.gettempdir()) / f"pairbench-test-vm-{os.geteuid()}"
+    default = machines_folder() / f"pairbench-test-vm-{os.geteuid()}"
     return Path(os.environ.get("PAIRBENCH_TEST_VM", default))
 
 
