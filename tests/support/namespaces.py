@@ -20,6 +20,7 @@ from control import inside
 
 END_SCRIPT = Path(__file__).parent / "session_end.py"
 STATE = Path("/run/pairbench")
+PATIENT_SECONDS = 60.0
 SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h
 NUMBERS: set[str] = set()
 """Numbers of all namespaces that were made here, by which a host's state files are named."""
@@ -177,6 +178,16 @@ class Pair:
         child.stdin.close()
         return child
 
+    def received(self) -> int:
+        """Packets that reached the server's interface."""
+        [link] = json.loads(run("ip", "-n", self.server.name, "-s", "-j", "link", "show", "d0").stdout)
+        return int(link["stats64"]["rx"]["packets"])
+
+    def await_traffic(self, packets: int = 500, seconds: float = PATIENT_SECONDS) -> None:
+        """A run is under way: its packets, not those of the control connection alone, come by."""
+        start = self.received()
+        wait_until(lambda: self.received() > start + packets, seconds, "traffic")
+
     def session(self, runs: dict[str, list[dict[str, Any]]], **changes: Any) -> dict[str, Any]:
         """Execute a whole session; what both ends returned, by role."""
         started = {role: self.start_end(role, runs[role], **changes) for role in ("server", "client")}
@@ -193,9 +204,9 @@ def finish(child: subprocess.Popen[str], timeout: float = 120) -> dict[str, Any]
     return result
 
 
-def wait_until(condition: Any, seconds: float = 10, what: str = "the condition") -> None:
-    """Wait for something that another process does."""
-    limit = time.monotonic() + seconds
+def wait_until(condition: Any, seconds: float = PATIENT_SECONDS, what: str = "the condition") -> None:
+    """Wait for something that another process does. How long it takes is the machine's affair: a minute at least."""
+    limit = time.monotonic() + max(seconds, PATIENT_SECONDS)
     while not condition():
-        assert time.monotonic() < limit, f"{what} did not come within {seconds} s"
+        assert time.monotonic() < limit, f"{what} did not come within {max(seconds, PATIENT_SECONDS):g} s"
         time.sleep(0.05)
