@@ -36,7 +36,7 @@ SPOOLS = "/var/lib/pairbench"
 KEPT = re.compile(r"pairbench-test-(roots|vm)-\d+")
 ANSIBLES = re.compile(r"ansible|ansible_.*_payload_.*")
 TRACING = ("/sys/kernel/tracing", "/sys/kernel/debug", "/sys/kernel/debug/tracing")
-SECONDS = 60.0
+SECONDS = 20.0
 """Longest wait for the end of processes that were told to end."""
 
 
@@ -139,7 +139,7 @@ def described(thing: str) -> str:
     if kind != "process":
         return thing
     try:
-        words = Path(f"/proc/{name}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+        words = Path(f"/proc/{name}/cmdline").read_bytes().decode("utf-8", "replace").rstrip("\0").split("\0")
     except OSError:
         words = []
     return f"{thing}: {' '.join(words)[:200]}"
