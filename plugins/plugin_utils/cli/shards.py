@@ -12,7 +12,6 @@ from pathlib import Path
 from ..model import Plan
 from ..plain_text import printable
 from ..planning.plan import PlanError, widest_step
-from ..planning.steps import PlannedSteps
 from ..planning.stored import load_plan, store_new
 from ..records.reading import record_files
 from ..report.terminal import LONGEST_LINE
@@ -60,7 +59,7 @@ def _shards(arguments: argparse.Namespace) -> int:
 def _arrange(sweep_dir: Path, plan: Plan, stages: Sequence[Stage]) -> None:
     """Store the plan with the rounds of these stages, as long as nothing has been measured."""
     problems: list[str] = []
-    if record_files(sweep_dir, problems) or problems or not isinstance(plan.steps, PlannedSteps):
+    if record_files(sweep_dir, problems) or problems:
         return
     try:
         store_new(sweep_dir, in_stages(plan, stages), lambda: (plan, False))
