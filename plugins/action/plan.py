@@ -10,6 +10,7 @@ from pathlib import Path
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+from ansible_collections.pairbench.lab.plugins.plugin_utils.addresses import canonical_address
 from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.processes import (
     SPARE_DESCRIPTORS,
     descriptors_problem,
@@ -27,10 +28,9 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import
     Selection,
     longest_step_seconds,
     make_plan,
-    spelt,
-    what_remains,
     widest_step,
 )
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.remaining import what_remains
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import (
     load_or_create,
     store_new,
@@ -187,7 +187,7 @@ def _addresses(task_vars):
         _require_facts_of_no_variables(host, variables)
         address = variables.get("pairbench_address") or variables.get("ansible_host")
         if address:
-            hosts[host] = spelt(str(address))
+            hosts[host] = canonical_address(str(address))
         else:
             missing.append(host)
     if missing:

@@ -36,7 +36,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.kept impor
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.live_pass import LivePass
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.progress import Progress
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plain_text import printable
-from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import what_remains
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.remaining import what_remains
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import load_plan, withdraw_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import read_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import (

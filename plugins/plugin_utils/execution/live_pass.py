@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..model import Plan, Session, Step
-from ..planning.plan import step_rest
+from ..planning.remaining import step_rest
 
 STRIKES = 2
 """With how many different peers in a row a host may fail to meet before it counts as lost."""

@@ -26,7 +26,7 @@ def cpu_list(value: Any) -> str:
         numbers |= _cpus_of(item)
     if not numbers:
         raise ValueError("is empty; it must name CPUs, like 0-3,6")
-    return _spelt(sorted(numbers))
+    return _in_ranges(sorted(numbers))
 
 
 def _cpus_of(item: Any) -> set[int]:
@@ -44,7 +44,7 @@ def _cpus_of(item: Any) -> set[int]:
     return {number for number in range(first, last + 1) if (number - first) % group < used}
 
 
-def _spelt(numbers: Sequence[int]) -> str:
+def _in_ranges(numbers: Sequence[int]) -> str:
     ranges: list[list[int]] = []
     for number in numbers:
         if ranges and number == ranges[-1][1] + 1:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..model import Plan
-from ..planning.plan import cases_of, directed_pairs, remaining
+from ..planning.pairs import within
+from ..planning.plan import cases_of, directed_pairs
+from ..planning.remaining import remaining
 from ..planning.stored import load_plan
 from ..storage.sweep_folder import SweepFolder
 from ..validity.statuses import completed
@@ -130,7 +132,7 @@ def widths(
     found = [
         _width(rows.get((benchmark, server, client, case.name), {}), benchmark, server, client, case.name)
         for benchmark, server, client in sorted(directed_pairs(plan))
-        if only is None or (server in only and client in only)
+        if within((server, client), only)
         for case in cases_of(plan)[benchmark]
     ]
     return sorted(found, key=lambda item: -1e9 if item.value is None else -item.value)
