@@ -47,8 +47,9 @@ def session(folder: Path, tests: str, **environment: str) -> subprocess.Complete
     """pytest over some tests, with what the integration tests have."""
     shutil.copy(HERE / "conftest.py", folder)
     (folder / "test_it.py").write_text(tests, encoding="utf-8")
-    program = [sys.executable, "-m", "pytest", "-c", "/dev/null", "--rootdir", str(folder), "-o", f"cache_dir={folder}/cache",
-               "-o", f"pythonpath={HERE.parent / 'support'}", str(folder)]
+    settings = [f"cache_dir={folder}/cache", f"pythonpath={HERE.parent / 'support'}"]
+    options = [word for setting in settings for word in ("-o", setting)]
+    program = [sys.executable, "-m", "pytest", "-c", "/dev/null", "--rootdir", str(folder), *options, str(folder)]
     return subprocess.run(program, cwd=folder, env=os.environ | environment, capture_output=True, text=True, timeout=200,
                           check=False)
 
@@ -83,7 +84,8 @@ def test_each_thing_that_is_left_is_told_with_its_test(tmp_path: Path) -> None:
 @pytest.mark.parametrize("alone", ["1", "0"])
 def test_what_bears_no_name_of_ours_counts_where_nobody_else_is(alone: str, tmp_path: Path) -> None:
     stranger = f"pb{os.getpid()}alone"
-    tests = f"import subprocess\ndef test_it(): subprocess.run(['ip', 'link', 'add', '{stranger}', 'type', 'bridge'], check=True)"
+    command = ["ip", "link", "add", stranger, "type", "bridge"]
+    tests = f"import subprocess\ndef test_it(): subprocess.run({command}, check=True)"
     try:
         done = session(tmp_path, tests, **{ALONE: alone})
     finally:

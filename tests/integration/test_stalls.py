@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import Judgement
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
 from namespaces import Pair, run
 
 pytestmark = pytest.mark.slow
