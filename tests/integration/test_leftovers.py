@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,12 +19,12 @@ from namespaces import STATE, Host, run
 
 NAME = f"pbleft{os.getpid()}"
 
-def test_leaves_a_namespace_with_a_claim_and_a_link():
+def test_leaves_a_namespace_with_a_note_and_a_link():
     host = Host(NAME, "")
     host.add()
     STATE.mkdir(exist_ok=True)
     for number in host.numbers():
-        (STATE / f"{number}.claim").touch()
+        (STATE / f"mtu-{number}.json").touch()
     run("ip", "link", "add", f"pb{os.getpid()}", "type", "bridge")
 
 def test_leaves_files_and_a_process():
@@ -45,13 +44,14 @@ LEAVES = "test_it.py::test_leaves_"
 
 def session(folder: Path, tests: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """pytest over some tests, with what the integration tests have."""
-    shutil.copy(HERE / "conftest.py", folder)
+    impatient = "\nimport leftovers\nleftovers.SECONDS = 1.0\n"
+    (folder / "conftest.py").write_text((HERE / "conftest.py").read_text(encoding="utf-8") + impatient, encoding="utf-8")
     (folder / "test_it.py").write_text(tests, encoding="utf-8")
-    settings = [f"cache_dir={folder}/cache", f"pythonpath={HERE.parent / 'support'}"]
-    options = [word for setting in settings for word in ("-o", setting)]
-    program = [sys.executable, "-m", "pytest", "-c", "/dev/null", "--rootdir", str(folder), *options, str(folder)]
-    return subprocess.run(program, cwd=folder, env=os.environ | environment, capture_output=True, text=True, timeout=200,
-                          check=False)
+    settings = ["-c", "/dev/null", "--rootdir", str(folder), "-o", f"pythonpath={HERE.parent / 'support'}"]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *settings, str(folder)], cwd=folder, env=os.environ | environment,
+        capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
 
 
 def clean(told: str) -> None:
@@ -71,9 +71,9 @@ def test_each_thing_that_is_left_is_told_with_its_test(tmp_path: Path) -> None:
     clean(done.stdout)
     assert done.returncode == 8, done.stdout + done.stderr
     _before, _title, told = done.stdout.partition(" left behind ")
-    several = "a_namespace_with_a_claim_and_a_link"
+    several = "a_namespace_with_a_note_and_a_link"
     for pattern, test in (
-        (r"namespace pbleft\d+", several), (r"link pb\d+", several), (r"file /run/pairbench/\d+\.claim", several),
+        (r"namespace pbleft\d+", several), (r"link pb\d+", several), (r"file /run/pairbench/mtu-\d+\.json", several),
         (r"file \S+/of-a-test-\w+", "files_and_a_process"), (r"process \d+: sleep 600", "files_and_a_process"),
         (r"mount \S+/test_leaves_a_mount0", "a_mount"),
     ):  # fmt: skip
@@ -84,8 +84,7 @@ def test_each_thing_that_is_left_is_told_with_its_test(tmp_path: Path) -> None:
 @pytest.mark.parametrize("alone", ["1", "0"])
 def test_what_bears_no_name_of_ours_counts_where_nobody_else_is(alone: str, tmp_path: Path) -> None:
     stranger = f"pb{os.getpid()}alone"
-    command = ["ip", "link", "add", stranger, "type", "bridge"]
-    tests = f"import subprocess\ndef test_it(): subprocess.run({command}, check=True)"
+    tests = f"from namespaces import run\ndef test_it(): run('ip', 'link', 'add', '{stranger}', 'type', 'bridge')"
     try:
         done = session(tmp_path, tests, **{ALONE: alone})
     finally:
