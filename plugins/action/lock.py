@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
+from ansible_collections.pairbench.lab.plugins.plugin_utils.model import HELD, REFUSED
 
 
 class ActionModule(ActionBase):
@@ -20,4 +21,5 @@ class ActionModule(ActionBase):
         result.update(changed=False, failed=bool(refusal))
         if refusal:
             result["msg"] = f"Nothing was measured. {refusal}"
+            result["refusal"] = HELD if live and live.held else REFUSED
         return result

@@ -7,7 +7,6 @@ import os
 import time
 from pathlib import Path
 
-from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils.addresses import canonical_address
@@ -21,6 +20,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.formatting import co
 from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.cpus import CPUS, require_cpus
 from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.guests import guests_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.variables import settings_from
+from ansible_collections.pairbench.lab.plugins.plugin_utils.model import HELD, REFUSED
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.pairs import SelectionError, pairs_by_value
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import (
     Bottlenecks,
@@ -62,9 +62,9 @@ class ActionModule(ActionBase):
         try:
             result.update(self._plan(task_vars or {}))
         except (PlanError, StorageError) as error:
-            raise AnsibleActionFail(f"Nothing was measured. {error}") from None
+            result.update(failed=True, msg=f"Nothing was measured. {error}", refusal=REFUSED)
         except SweepHeld as error:
-            raise AnsibleActionFail(f"Nothing was measured. {error}. {WHEN_HELD}") from None
+            result.update(failed=True, msg=f"Nothing was measured. {error}. {WHEN_HELD}", refusal=HELD)
         return result
 
     def _plan(self, task_vars):

@@ -6,6 +6,7 @@ from __future__ import annotations
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.ends import version_problems
+from ansible_collections.pairbench.lab.plugins.plugin_utils.model import REFUSED
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import cases_of, directed_pairs
 
 
@@ -42,7 +43,7 @@ class ActionModule(ActionBase):
         if untraced and plan["trace_required"]:
             problems += [f"{sentence} (bpftrace_required is true)" for sentence in untraced]
         if problems:
-            result.update(failed=True, msg="Nothing was measured. " + "\n".join(problems))
+            result.update(failed=True, msg="Nothing was measured. " + "\n".join(problems), refusal=REFUSED)
         for sentence in untraced:
             self._display.warning(f"{sentence}. Its runs go on untraced: no system calls, no cost of tracing.")
         return result

@@ -167,7 +167,7 @@ class CallbackModule(CallbackBase):
         try:
             self._lock.acquire()
         except (SweepHeld, OSError) as error:
-            self._live.refusal = f"{error}"
+            self._live.refusal, self._live.held = f"{error}", isinstance(error, SweepHeld)
             self._finished = True  # what is there belongs to the other controller
             return
         self._untouched = bool(values.get("fresh")) and not values.get("plan_only")

@@ -79,6 +79,10 @@ forgotten:
   type: list
   elements: str
   returned: success
+refusal:
+  description: C(held) where another sweep has the host.
+  type: str
+  returned: failure
 """
 
 import time
@@ -127,7 +131,8 @@ def main():
         forgotten, spooled = spool.forget(params["forget"]), spool.entries()
     except HostBusy as error:
         module.fail_json(
-            msg="%s: %s. Let it end, or wait for it with -e pairbench_wait_seconds=SECONDS" % (params["host"], error)
+            msg="%s: %s. Let it end, or wait for it with -e pairbench_wait_seconds=SECONDS" % (params["host"], error),
+            refusal="held",
         )
     except OSError as error:
         module.fail_json(msg="%s: the host cannot be claimed: %s" % (params["host"], error))

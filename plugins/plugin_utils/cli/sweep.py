@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 
-from ..formatting import format_duration
-from ..plain_text import printable
-from ..planning.remaining import what_remains
+from ..model import HELD
 from ..planning.stored import load_plan
-from ..records.reading import record_files
-from ..report.terminal import LONGEST_LINE, as_shown, render_sweep
+from ..report.terminal import render_sweep
 from ..storage.sweep_folder import SweepFolder
 from ..sweeps.decisions import (
     FEWEST_BLOCKS,
@@ -26,23 +20,18 @@ from ..sweeps.decisions import (
     BadValue,
     Goal,
     Width,
-    block_after,
     blocks_tried,
     command_line,
     duration,
-    first_block,
-    fits,
     relative_width,
     too_wide,
-    wait_before,
-    widths,
 )
-from ..sweeps.playbook import SIGNALS, Pass, PassResult, next_log
-from ..tables.results import load_results
+from ..sweeps.inventory import hosts_of_limit
+from ..sweeps.loop import Outcome, Sweep
+from ..sweeps.playbook import SIGNALS, Pass, PassResult
 from ..validity.completeness import verdict_of
-from ..validity.statuses import completed
+from .console import NOT_CONVERGED, NOT_VALID, SOMEBODY_HOLDS, USAGE, WELL, complain, say
 
-WELL, NOT_VALID, USAGE, NOT_CONVERGED, HELD = 0, 1, 2, 3, 4
 PLAYBOOK = "pairbench.lab.bench"
 EXIT_STATUS = """exit status: 0 everything planned is measured and valid; 1 something is missing, invalid or failed;
 2 wrong usage, or the playbook refused to start; 3 the intervals are wider than --until-ci at the last block;
@@ -112,18 +101,44 @@ def goal_of(arguments: argparse.Namespace, tried: int = 0) -> Goal:
 def run(arguments: argparse.Namespace) -> int:
     """Run the sub-command; its exit status."""
     try:
-        only = hosts_of_limit(arguments.inventory, arguments.limit) if arguments.limit else None
-        goal = goal_of(arguments, blocks_tried(arguments.results / arguments.sweep, only))
-    except BadValue as error:
-        print(f"pairbench: {printable(str(error), LONGEST_LINE)}", file=sys.stderr)
-        return USAGE
-    try:
         import ansible_runner  # noqa: F401
     except ImportError:
-        print("pairbench: sweep needs ansible-runner (pip install ansible-runner); the same by hand, block by block: "
-              + " ".join(command_line(arguments.playbook, options_of(arguments), 1)), file=sys.stderr)  # fmt: skip
+        complain("sweep needs ansible-runner (pip install ansible-runner); the same by hand, block by block: "
+                 + " ".join(command_line(arguments.playbook, options_of(arguments), 1)))  # fmt: skip
         return USAGE
-    return Sweep(arguments, goal, only).run()
+    sweep_dir = arguments.results.absolute() / arguments.sweep
+    try:
+        only = hosts_of_limit(arguments.inventory, arguments.limit) if arguments.limit else None
+        goal = goal_of(arguments, blocks_tried(sweep_dir, only))
+    except BadValue as error:
+        complain(str(error))
+        return USAGE
+    return _repeat(arguments, sweep_dir, goal, only)
+
+
+def _repeat(arguments: argparse.Namespace, sweep_dir: Path, goal: Goal, only: frozenset[str] | None) -> int:
+    options = options_of(arguments)
+
+    def make_pass(block: int, log: Path) -> Pass:
+        return Pass(arguments.playbook, [*options, "-e", f"pairbench_blocks={block}"], log, say)
+
+    sweep = Sweep(sweep_dir, goal, make_pass, say, only, arguments.more)
+    with _signals(sweep.interrupt):
+        outcome = sweep.run()
+        if outcome.signal or outcome.refused or not SweepFolder(sweep_dir).has_plan:
+            return _said_end(outcome)
+        return _said_result(sweep, sweep_dir, goal.width, only)
+
+
+@contextlib.contextmanager
+def _signals(interrupt: Callable[[int], None]) -> Iterator[None]:
+    """Signals that would end this program go to ``interrupt`` instead."""
+    before = {number: signal.signal(number, lambda got, _frame: interrupt(got)) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def options_of(arguments: argparse.Namespace) -> list[str]:
@@ -138,203 +153,44 @@ def options_of(arguments: argparse.Namespace) -> list[str]:
     return options
 
 
-class Sweep:
-    """The loop over blocks, with its clock and its signals."""
-
-    def __init__(self, arguments: argparse.Namespace, goal: Goal, only: frozenset[str] | None) -> None:
-        self._arguments = arguments
-        self._goal = goal
-        self._sweep_dir: Path = arguments.results.absolute() / arguments.sweep
-        self._options = options_of(arguments)
-        self._only = only
-        self._interrupted = 0
-        self._pass: Pass | None = None
-        self._longest_block: float | None = None
-        self._passes = 0
-        self._stop_at: float | None = None
-
-    def run(self) -> int:
-        """Run block after block; the exit status."""
-        before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
-        try:
-            return self._blocks()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _blocks(self) -> int:
-        started = time.monotonic()
-        last_start: float | None = None
-        block = first_block(self._sweep_dir, self._goal, self._only)
-        while block is not None and not (self._at_block_end(block) and self._converged()):
-            delay = wait_before(self._goal, time.monotonic(), last_start)
-            if not self._has_time(block, started, time.monotonic() + max(0.0, delay)):
-                break
-            self._wait(delay, block)
-            if self._interrupted:
-                break
-            last_start = time.monotonic()
-            refused = self._block(block)
-            if refused is not None:
-                return refused
-            if self._interrupted:
-                break
-            block = block_after(max(block, load_plan(self._sweep_dir).blocks), self._goal)
-        return self._end()
-
-    def _has_time(self, block: int, started: float, begin: float) -> bool:
-        """Whether a block may begin then, and when its pass has to be stopped where it may be longer than is known.
-
-        Before the first plan nothing is known; and what is missing of earlier blocks takes long only where hosts that
-        were away have come back.
-        """
-        budget, expected = self._goal.budget, self._expected_seconds(block)
-        in_time = fits(self._goal, started, begin, expected)
-        if not in_time and block > self._planned_blocks():
-            _say(f"No time for block {block}: about {format_duration(expected)} would end after --for")
-            return False
-        self._stop_at = None if budget is None or (expected and in_time) else started + budget
-        return True
-
-    def _block(self, block: int) -> int | None:
-        """One pass; an exit status where going on makes no sense."""
-        log = next_log(self._sweep_dir)
-        most = "at most " if self._goal.width or self._goal.budget else ""
-        _say(f"Block {block} of {most}{self._goal.blocks}{self._left(block)}; log: {log}")
-        had, records, measured = self._planned_blocks(), self._records(), self._measured()
-        begin = time.monotonic()
-        self._pass = Pass(self._arguments.playbook, [*self._options, "-e", f"pairbench_blocks={block}"], log, _say)
-        result = self._pass.run(self._stop_at)
-        self._pass = None
-        self._passes += 1
-        if self._interrupted or (self._stop_at is not None and time.monotonic() >= self._stop_at):
-            return None
-        if result.returncode and block <= had and self._measured() == measured and not (result.held or result.refused):
-            self._leave_behind(had)
-            return None
-        self._longest_block = max(self._longest_block or 0.0, time.monotonic() - begin)
-        if result.returncode == 0 or self._records() > records:
-            return None  # a pass that measured something has brought the sweep on, whatever failed in it
-        return _refused(result)
-
-    def _leave_behind(self, blocks: int) -> None:
-        """A host that stays away, or a pair that always fails, must not keep the others from the blocks that follow."""
-        _say(f"What is missing of the first {blocks} blocks cannot be measured now")
-        if self._arguments.more:
-            self._goal = replace(self._goal, blocks=blocks + self._arguments.more)
-
-    def _at_block_end(self, block: int) -> bool:
-        """Whether nothing that an earlier command left unfinished is due."""
-        return bool(self._passes) or block > self._planned_blocks()
-
-    def _planned_blocks(self) -> int:
-        return load_plan(self._sweep_dir).blocks if SweepFolder(self._sweep_dir).has_plan else 0
-
-    def _measured(self) -> int:
-        return len(completed(self._sweep_dir))
-
-    def _left(self, block: int) -> str:
-        """Time left for all blocks, in words; nothing before anything is known."""
-        expected = self._expected_seconds(block)
-        if not expected:
-            return ""
-        between = max(expected, self._goal.every or 0.0)
-        return f", {format_duration(expected + between * (self._goal.blocks - block))} left in all"
-
-    def _records(self) -> int:
-        return len(record_files(self._sweep_dir, []))
-
-    def _expected_seconds(self, block: int) -> float:
-        if self._longest_block is not None:
-            return self._longest_block
-        if not SweepFolder(self._sweep_dir).has_plan:
-            return 0.0  # nothing is known before the first pass has planned
-        plan = load_plan(self._sweep_dir)
-        if block <= plan.blocks:
-            return what_remains(plan, completed(self._sweep_dir), self._only).seconds
-        return what_remains(plan, (), self._only).seconds / plan.blocks
-
-    def _converged(self) -> bool:
-        """Looked at between blocks only, and not before an interval is possible."""
-        if self._goal.width is None or not SweepFolder(self._sweep_dir).has_plan:
-            return False
-        if load_plan(self._sweep_dir).blocks < FEWEST_BLOCKS:
-            return False
-        return not too_wide(self._widths(), self._goal.width)
-
-    def _widths(self) -> list[Width]:
-        from ..tables.summary import summarise
-
-        results = load_results(self._sweep_dir)
-        return widths(results.plan, summarise(results), self._only)
-
-    def _wait(self, delay: float, block: int) -> None:
-        if delay < 0:
-            _say(f"Block {block} is {format_duration(-delay)} late: the one before took longer than --every")
-        elif delay > 0:
-            _say(f"Block {block} begins in {format_duration(delay)}")
-        until = time.monotonic() + delay
-        while not self._interrupted and time.monotonic() < until:
-            time.sleep(min(0.5, max(0.0, until - time.monotonic())))
-
-    def _end(self) -> int:
-        if self._interrupted:
-            _say("Interrupted. What was measured is kept; the same command continues: pairbench "
-                 + shlex.join(sys.argv[1:]))  # fmt: skip
-            return 128 + self._interrupted
-        if not SweepFolder(self._sweep_dir).has_plan:
-            _say("Nothing was measured")
-            return NOT_VALID
-        _say(render_sweep(self._sweep_dir))
-        verdict = verdict_of(self._sweep_dir, self._only)
-        if self._only is not None:
-            _say(f"Of the hosts of --limit: {verdict.sentence}")
-        status = WELL if self._goal.width is None else self._said_convergence(self._goal.width)
-        return status if verdict.complete else NOT_VALID
-
-    def _said_convergence(self, width: float) -> int:
-        blocks = load_plan(self._sweep_dir).blocks
-        wide = too_wide(self._widths(), width)
-        if wide:
-            _say(f"NOT CONVERGED after {blocks} blocks: {len(wide)} intervals are wider than {100 * width:.3g} % of "
-                 "their median. The widest:")  # fmt: skip
-            for item in wide[:WORST_SHOWN]:
-                _say(f"  {item}")
-            return NOT_CONVERGED
-        _say(f"Converged after {blocks} blocks: every headline interval is at most {100 * width:.3g} % wide. Looking "
-             "after each block and stopping makes such intervals a little too narrow (docs/sweeps.md)")  # fmt: skip
-        return WELL
-
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """The first signal ends the playbook as Ctrl-C does; the second kills it."""
-        again = bool(self._interrupted)
-        self._interrupted = self._interrupted or number
-        if self._pass is not None:
-            self._pass.stop(signal.SIGKILL if again else signal.SIGINT)
-        if not again:
-            _say("Stopping: the sessions that are running are ended. Once more kills the playbook")
+def _said_end(outcome: Outcome) -> int:
+    """Say why there is nothing to show; the exit status."""
+    if outcome.signal:
+        say("Interrupted. What was measured is kept; the same command continues: pairbench " + shlex.join(sys.argv[1:]))
+        return 128 + outcome.signal
+    if outcome.refused is not None:
+        return _said_refusal(outcome.refused)
+    say("Nothing was measured")
+    return NOT_VALID
 
 
-def hosts_of_limit(inventories: Sequence[str], limit: str) -> frozenset[str]:
-    """The hosts that ``--limit`` leaves, as Ansible understands it. Raises BadValue."""
-    command = [str(Path(sys.executable).parent / "ansible"), "all", "--list-hosts", "--limit", limit]
-    command += [item for name in inventories for item in ("-i", name)]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False)
-    hosts = frozenset(line.strip() for line in asked.stdout.splitlines()[1:] if line.strip())
-    if asked.returncode or not hosts:
-        raise BadValue(f"--limit {limit} leaves no host: {' '.join((asked.stderr or asked.stdout).split())}")
-    return hosts
-
-
-def _refused(result: PassResult) -> int:
+def _said_refusal(result: PassResult) -> int:
     for line in result.errors:
-        print(f"pairbench: {printable(line, LONGEST_LINE)}", file=sys.stderr)
-    print(f"pairbench: the playbook ended with {result.returncode} and measured nothing; see {result.log}", file=sys.stderr)
-    planned = SweepFolder(result.log.parent.parent).has_plan
-    return HELD if result.held else USAGE if result.refused or not planned else NOT_VALID
+        complain(line)
+    complain(f"the playbook ended with {result.returncode} and measured nothing; see {result.log}")
+    if result.refusal == HELD:
+        return SOMEBODY_HOLDS
+    return USAGE if result.refusal or not SweepFolder(result.log.parent.parent).has_plan else NOT_VALID
 
 
-def _say(text: str) -> None:
-    """Print lines of which a terminal obeys nothing but their ends."""
-    print(as_shown(text.split("\n")), flush=True)
+def _said_result(sweep: Sweep, sweep_dir: Path, width: float | None, only: frozenset[str] | None) -> int:
+    """Show what has been measured; the exit status."""
+    say(render_sweep(sweep_dir))
+    verdict = verdict_of(sweep_dir, only)
+    if only is not None:
+        say(f"Of the hosts of --limit: {verdict.sentence}")
+    status = WELL if width is None else _said_convergence(sweep.widths(), width, load_plan(sweep_dir).blocks)
+    return status if verdict.complete else NOT_VALID
 
+
+def _said_convergence(found: list[Width], width: float, blocks: int) -> int:
+    wide = too_wide(found, width)
+    if not wide:
+        say(f"Converged after {blocks} blocks: every headline interval is at most {100 * width:.3g} % wide. Looking "
+            "after each block and stopping makes such intervals a little too narrow (docs/sweeps.md)")  # fmt: skip
+        return WELL
+    say(f"NOT CONVERGED after {blocks} blocks: {len(wide)} intervals are wider than {100 * width:.3g} % of their median. "
+        "The widest:")  # fmt: skip
+    for item in wide[:WORST_SHOWN]:
+        say(f"  {item}")
+    return NOT_CONVERGED

@@ -38,6 +38,8 @@ class LivePass:
     """The step that is being executed: what is left of it."""
     refusal: str = ""
     """Why no further session may begin; empty while all is well."""
+    held: bool = False
+    """Whether that is because another controller holds the sweep."""
     lost: dict[str, str] = field(default_factory=dict)
     """Hosts that fell away, with the reason; their sessions are left out until the next block."""
     prepared: set[str] = field(default_factory=set)

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..model import SIDES, Plan, Run
+from ..model import HELD, SIDES, Plan, Run
 from ..plain_text import printable
 from ..planning.plan import planned_runs
 from ..shapes import (
@@ -236,7 +236,7 @@ def claim_reply(returned: Mapping[str, Any], host: str, plan: Plan, forget: Coll
     ignored = _Ignored(host)
     refusal = _refusal(returned)
     if refusal:
-        return {"changed": False} | refusal
+        return {"changed": False} | refusal | ({"refusal": HELD} if returned.get("refusal") == HELD else {})
     entries = ignored.take(returned, "spooled", list_of, [])
     runs = _runs(plan, entries)
     spooled = []

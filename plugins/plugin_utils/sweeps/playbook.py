@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import tempfile
@@ -16,38 +15,30 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..controller.processes import STOPPED, children, send, state_of
-from ..plain_text import printable
+from ..model import HELD
 from ..storage.files import StorageError, make_directory, open_kept, shown_path
 from ..storage.sweep_folder import SweepFolder
+from .events import errors_of, lines_of, progress_of, refusal_of
 
-LONGEST_LINE = 100_000
 CALLBACK = "pairbench.lab.summary"
-TELLING = re.compile(r"^(\[\d+/\d+ runs|Sweep .*(to do|nothing to do)|Collected |The sweep is held|.*fell away: )")
-"""Lines of the playbook that say how far it is; everything is in the log."""
-FAILED = re.compile(r"^(\[ERROR\]|fatal:|failed:)")
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOK_SECONDS = 10.0
 STOPPED_SECONDS = 600.0
 """For how long the playbook may be stopped from outside before it is given up."""
-HELD = re.compile(r"is held by ")
-REFUSED = "Nothing was measured."
-"""How the actions of the role begin to say why they refuse."""
 
 
 @dataclass(frozen=True)
 class PassResult:
-    """How a pass ended: ``returncode`` of ansible-playbook, and whether somebody else holds sweep or host."""
+    """How a pass ended.
+
+    ``returncode`` is that of ansible-playbook, ``refusal`` why the playbook did not even begin to measure (`model.HELD`,
+    `model.REFUSED`, or empty), ``errors`` the lines that say what failed.
+    """
 
     returncode: int
-    held: bool
+    refusal: str
     errors: tuple[str, ...]
     log: Path
-
-    @property
-    def refused(self) -> bool:
-        """Whether the playbook did not even begin to measure, for something that does not pass by itself."""
-        return any(REFUSED in line for line in self.errors)
 
 
 def next_log(sweep_dir: Path) -> Path:
@@ -76,7 +67,7 @@ class Pass:
         self._log = log
         self._say = say
         self._errors: list[str] = []
-        self._held = False
+        self._refusal = ""
         self._children_before = children(os.getpid())
 
     def run(self, stop_at: float | None = None) -> PassResult:
@@ -99,7 +90,7 @@ class Pass:
                 suppress_env_files=True,
             )
             self._await(thread, stop_at)
-        return PassResult(runner.rc if runner.rc is not None else 1, self._held, tuple(self._errors), self._log)
+        return PassResult(runner.rc if runner.rc is not None else 1, self._refusal, tuple(self._errors), self._log)
 
     def _await(self, thread: threading.Thread, stop_at: float | None) -> None:
         """Wait in short pieces, so that handlers of signals get their turn."""
@@ -133,17 +124,14 @@ class Pass:
         return [pid for pid in children(os.getpid()) - self._children_before if b"ansible-playbook" in _command(pid)]
 
     def _event(self, event: Mapping[str, Any], log: IO[str]) -> bool:
-        text = event.get("stdout") or ""
         stamp = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        for line in text.splitlines():
-            plain = printable(COLOUR.sub("", line).rstrip(), LONGEST_LINE)
-            log.write(f"{stamp} {plain}\n")
-            self._held = self._held or HELD.search(plain) is not None
-            if TELLING.match(plain):
-                self._say(plain)
-            elif FAILED.match(plain):
-                self._errors.append(plain)
+        log.writelines(f"{stamp} {line}\n" for line in lines_of(event))
         log.flush()
+        if self._refusal != HELD:  # where a host is held too, waiting may help
+            self._refusal = refusal_of(event) or self._refusal
+        self._errors += errors_of(event)
+        for line in progress_of(event):
+            self._say(line)
         return False  # the runner need not keep the event in a file
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import clone
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import main as cli
-from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import sweep
+from ansible_collections.pairbench.lab.plugins.plugin_utils.cli.console import say
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import (
     CaseSpec,
     Judgement,
@@ -106,10 +106,11 @@ def test_neither_the_log_of_a_pass_nor_its_lines_hold_what_a_terminal_obeys(
     said: list[str] = []
     one = playbook.Pass("p", [], tmp_path / "log", said.append)
     log = io.StringIO()
-    event: dict[str, Any] = {"stdout": f"[1/2 runs, 50 %] {EVIL}\n\x1b[0;31mfatal: [h]: {EVIL}\x1b[0m\nok"}
+    shown = f"[1/2 runs, 50 %] {EVIL}\n\x1b[0;31mfatal: [h]: {EVIL}\x1b[0m\nok"
+    event: dict[str, Any] = {"event": "verbose", "stdout": shown}
     one._event(event, log)
     assert said and not obeyed("".join(said)) and not obeyed(log.getvalue())
     assert log.getvalue().splitlines()[-1].endswith(" ok")
-    sweep._say(f"a\n{EVIL}")
+    say(f"a\n{EVIL}")
     printed = capsys.readouterr().out
     assert printed.startswith("a\na\\x1b") and not obeyed(printed)

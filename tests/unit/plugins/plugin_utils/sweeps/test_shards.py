@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import main as cli
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import (
     PlanError,
@@ -14,8 +12,6 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import
     run_count,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.rounds import check_rounds, resources_of
-from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import load_or_create, load_plan, store_plan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.merge import merge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.shards import Stage, in_stages, stages_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -124,57 +120,3 @@ def test_the_check_finds_what_would_break_the_guarantee() -> None:
 def test_a_plan_that_cannot_be_shared_is_refused(made: Plan, workers: int, named: str) -> None:
     with pytest.raises(PlanError, match=named):
         stages_of(made, workers)
-
-
-def sweep(folder: Path, made: Plan, records: dict[str, str]) -> Path:
-    store_plan(folder, made)
-    (folder / "records").mkdir()
-    for name, marker in records.items():
-        text = f'{{"attempt": 1, "marker": "{marker}", "run": {{"run_id": "{name}"}}}}'
-        (folder / "records" / f"{name}.json").write_text(text, encoding="utf-8")
-    return folder
-
-
-def copy_of(made: Plan, uid: str) -> Plan:
-    from dataclasses import replace
-
-    return replace(made, uid=uid)
-
-
-def test_merging_takes_what_is_missing_and_changes_nothing_that_is_there(tmp_path: Path) -> None:
-    made = copy_of(plan(3), "u1")
-    one = sweep(tmp_path / "one", made, {"a": "1", "b": "1"})
-    two = sweep(tmp_path / "two", made, {"b": "2", "c": "2"})
-    done = merge(tmp_path / "all", [one, two])
-    assert [part.records for part in done] == [2, 1]
-    assert "b.json differs" in done[1].problems[0] and not done[0].problems
-    assert '"1"' in (tmp_path / "all" / "records" / "b.json").read_text(encoding="utf-8")
-    assert load_plan(tmp_path / "all").uid == "u1"
-    assert [part.records for part in merge(tmp_path / "all", [one, two])] == [0, 0]
-
-
-def test_another_plan_is_not_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one = sweep(tmp_path / "one", copy_of(plan(3), "u1"), {"a": "1"})
-    two = sweep(tmp_path / "two", copy_of(plan(3), "u2"), {"c": "2"})
-    with pytest.raises(PlanError, match="of another plan"):
-        merge(one, [two])
-    assert cli.main(["merge", str(one), str(tmp_path / "nothing")]) == 2
-    assert "has no plan.json" in capsys.readouterr().err
-
-
-def test_the_command_prints_a_command_for_every_worker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = sweep(tmp_path / "s", copy_of(plan(8), "u1"), {})
-    assert cli.main(["shards", str(folder), "--workers", "2"]) == 0
-    shown = capsys.readouterr().out
-    assert "8 hosts, 2 workers, 3 stages" in shown and shown.count("ansible-playbook") == 6
-    assert "-e pairbench_shard=2" in shown and shown.count("--forks 4 ") == 6  # four hosts, two pairs at once
-    assert "inventory and the variables with which the plan was made" in shown
-    assert cli.main(["shards", str(folder), "--workers", "2", "--json"]) == 0
-    assert '"stages"' in capsys.readouterr().out
-    arranged = load_plan(folder)
-    assert arranged == in_stages(copy_of(plan(8), "u1"), stages_of(plan(8), 2))
-    more, _grown = load_or_create(folder, lambda seed, blocks: plan(8, seed=seed, blocks=blocks), blocks=3, seed=0)
-    assert more.steps.rounds == arranged.steps.rounds != plan(8).steps.rounds and more.blocks == 3
-    (folder / "records" / "b001.json").write_text("{}", encoding="utf-8")
-    assert cli.main(["shards", str(folder), "--workers", "4"]) == 0
-    assert load_plan(folder) == arranged, "what has begun to be measured stays as it is"

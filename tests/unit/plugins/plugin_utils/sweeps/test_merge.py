@@ -1,0 +1,66 @@
+"""Records of several controllers brought together: what is missing is taken, what is there stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import main as cli
+from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError, make_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import load_plan, store_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.merge import merge
+
+
+def plan(count: int, hypervisors: dict[str, str] | None = None, **changes: Any) -> Plan:
+    hosts = {f"h{number:02}": f"10.0.0.{number}" for number in range(1, count + 1)}
+    return make_plan(
+        **{
+            "sweep": "s", "configuration": "c", "hosts": hosts, "cases": {"iperf3": [CaseSpec("iperf3", "case", {}, 1.0)]},
+            "directions": {"iperf3": "first_serves"}, "blocks": 1, "seed": 1,
+            "settings": {"pairbench_hypervisor": hypervisors or {}}, **changes,
+        }
+    )
+
+
+def sweep(folder: Path, made: Plan, records: dict[str, str]) -> Path:
+    store_plan(folder, made)
+    (folder / "records").mkdir()
+    for name, marker in records.items():
+        text = f'{{"attempt": 1, "marker": "{marker}", "run": {{"run_id": "{name}"}}}}'
+        (folder / "records" / f"{name}.json").write_text(text, encoding="utf-8")
+    return folder
+
+
+def copy_of(made: Plan, uid: str) -> Plan:
+    return replace(made, uid=uid)
+
+
+def test_merging_takes_what_is_missing_and_changes_nothing_that_is_there(tmp_path: Path) -> None:
+    made = copy_of(plan(3), "u1")
+    one = sweep(tmp_path / "one", made, {"a": "1", "b": "1"})
+    two = sweep(tmp_path / "two", made, {"b": "2", "c": "2"})
+    done = merge(tmp_path / "all", [one, two])
+    assert [part.records for part in done] == [2, 1]
+    assert "b.json differs" in done[1].problems[0] and not done[0].problems
+    assert '"1"' in (tmp_path / "all" / "records" / "b.json").read_text(encoding="utf-8")
+    assert load_plan(tmp_path / "all").uid == "u1"
+    assert [part.records for part in merge(tmp_path / "all", [one, two])] == [0, 0]
+
+
+def test_another_plan_is_not_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = sweep(tmp_path / "one", copy_of(plan(3), "u1"), {"a": "1"})
+    two = sweep(tmp_path / "two", copy_of(plan(3), "u2"), {"c": "2"})
+    with pytest.raises(PlanError, match="of another plan"):
+        merge(one, [two])
+    assert cli.main(["merge", str(one), str(tmp_path / "nothing")]) == 2
+    assert "has no plan.json" in capsys.readouterr().err
+
+
+def test_a_plan_that_has_grown_elsewhere_grows_here_too(tmp_path: Path) -> None:
+    one = sweep(tmp_path / "one", copy_of(plan(3), "u1"), {})
+    two = sweep(tmp_path / "two", copy_of(plan(3, blocks=4), "u1"), {"c": "2"})
+    assert [part.records for part in merge(one, [two])] == [1]
+    assert load_plan(one).blocks == 4
