@@ -18,7 +18,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ..benchmarks.scan import scan
+from ..benchmarks import in_words
+from ..benchmarks.scan import TRACER, scan
 from ..notes.importer import ImportedSweep, NotesError, read_notes
 from ..parsing.finding import Finding
 from ..plain_text import printable
@@ -82,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     parse = commands.add_parser(
         "parse",
-        help="find the output of iperf3, sockperf and bpftrace in files and say what may be believed",
+        help=f"find the output of {in_words('and', TRACER)} in files and say what may be believed",
         description="Exit status: 0 all valid, 1 something is invalid or failed, 2 nothing was recognised.",
     )
     parse.add_argument("files", nargs="+", metavar="FILE", help="a file, or - for standard input")
@@ -135,7 +136,7 @@ def _parse(arguments: argparse.Namespace) -> int:
             _complain(f"cannot read {name}: {error.strerror or error}.")
             continue
         if not seen:
-            _complain(f"{name} holds no output of iperf3, sockperf or bpftrace.")
+            _complain(f"{name} holds no output of {in_words('or', TRACER)}.")
     show.close()
     if unreadable or not statuses:
         return NOTHING_TO_SAY

@@ -8,14 +8,13 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.iperf3.intervals import transfer_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.transfer import Interval, Transfer
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.levels import (
     LEVEL_COLUMNS,
-    Interval,
-    Transfer,
     level_rows,
     overlap,
     total_throughput,
-    transfer_of,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
 from clone import CAPTURES
