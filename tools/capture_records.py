@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.pairbench.lab.plugins.module_utils._tracing import tracer as _tracer
-from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import commands_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import BENCHMARKS
 
 SPACES = ("pbcapture-s", "pbcapture-c")
 ADDRESSES = ("10.77.77.1", "10.77.77.2")
@@ -71,7 +71,7 @@ def main() -> None:
 def _record(name: str, tracer: dict[str, Any]) -> dict[str, Any]:
     benchmark, parameters, traced = CASES[name]
     # A port of its own: sockperf cannot listen where a connection of the run before is still in TIME_WAIT.
-    commands = commands_of(benchmark, parameters, *ADDRESSES, 5301 + list(CASES).index(name))
+    commands = BENCHMARKS[benchmark].commands(parameters, *ADDRESSES, 5301 + list(CASES).index(name))
     token = secrets.token_hex(16)
     version = subprocess.run([benchmark, "--version"], capture_output=True, text=True, check=False).stdout
     processes = []
@@ -84,7 +84,8 @@ def _record(name: str, tracer: dict[str, Any]) -> dict[str, Any]:
             "token": token, "rendezvous_seconds": 20, "owner": "capture", "trace_mode": "count",
             "tool_version": (version.splitlines() or [""])[0], "tracer": tracer,
             "runs": [{
-                "run_id": name, "argv": list(argv), "protocol": commands.protocol, "port": commands.port,
+                "run_id": name, "argv": list(argv), "protocol": commands.ports[0].protocol,
+                "port": commands.ports[0].number,
                 "stop": commands.stop, "traced": traced, "limit_seconds": 30.0, "ready_seconds": 20.0,
             }],
         }  # fmt: skip

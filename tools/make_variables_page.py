@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "variables.md"
-ROLES = ("bench", "iperf3", "sockperf", "bpftrace", "netns_lab", "vm_lab")
 HEAD = """# Variables
 
 Written by `tools/make_variables_page.py` from the roles' argument specs.
@@ -39,13 +39,20 @@ Host variables, in the inventory:
 def page() -> str:
     """The whole page as Markdown."""
     parts = [HEAD]
-    for role in ROLES:
-        text = (ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
-        spec = yaml.safe_load(text)["argument_specs"]["main"]
+    bench = _spec("bench")
+    benchmarks = bench["options"]["pairbench_benchmarks"]["choices"]
+    for role in ("bench", *benchmarks, "bpftrace", "netns_lab", "vm_lab"):
+        spec = _spec(role)
         parts.append(f"\n## Role {role}\n\n{spec['short_description']}.\n\n| variable | type | default | meaning |\n")
         parts.append("| --- | --- | --- | --- |\n")
         parts += [_row(name, option) for name, option in spec["options"].items()]
     return "".join(parts)
+
+
+def _spec(role: str) -> dict[str, Any]:
+    text = (ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+    spec: dict[str, Any] = yaml.safe_load(text)["argument_specs"]["main"]
+    return spec
 
 
 def _row(name: str, option: dict[str, object]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils.addresses import canonical_address
+from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import BENCHMARKS
 from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.processes import (
     SPARE_DESCRIPTORS,
     descriptors_problem,
@@ -73,7 +74,7 @@ class ActionModule(ActionBase):
         for name in ("pairbench_answer_seconds", "pairbench_prepare_seconds"):
             if bench[name] < 1:
                 raise PlanError(f"{name} is {bench[name]}; it must be at least 1")
-        tools = {name: self._role_values(name, task_vars) for name in ("iperf3", "sockperf")}
+        tools = {name: self._role_values(name, task_vars) for name in BENCHMARKS}
         tracer = self._role_values("bpftrace", task_vars)
         hosts = _addresses(task_vars)
         sweep_dir = Path(bench["pairbench_results"]).absolute() / bench["pairbench_sweep"]

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import version_arguments
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.replies import answer, interpreter_facts, probe_reply
 
 PROBE = "pairbench.lab.probe"
-TOOLS = ("iperf3", "sockperf")
 
 
 class ActionModule(ActionBase):
@@ -17,9 +17,10 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        host, tools = task_vars["inventory_hostname"], self._task.args.get("tools", TOOLS)
+        host, tools = task_vars["inventory_hostname"], self._task.args.get("tools", [])
+        arguments = {"version_arguments": version_arguments(tools)} | self._task.args
         returned = answer(
-            lambda: self._execute_module(module_name=PROBE, module_args=self._task.args, task_vars=task_vars), host
+            lambda: self._execute_module(module_name=PROBE, module_args=arguments, task_vars=task_vars), host
         )
         result.update(probe_reply(returned, host, tools) | interpreter_facts(returned))
         return result

@@ -100,6 +100,14 @@ options:
       argv: {description: Command of this end., type: list, elements: str, required: true}
       protocol: {description: Transport of the port to watch., type: str, choices: [tcp, udp], default: tcp}
       port: {description: Port on which the server listens., type: int, required: true}
+      other_ports:
+        description: Further ports of the server, free before the run and after it.
+        type: list
+        elements: dict
+        default: []
+        options:
+          protocol: {description: Transport., type: str, choices: [tcp, udp], default: tcp}
+          port: {description: Port number., type: int, required: true}
       stop:
         description: Whether the server ends by itself or has to be interrupted.
         type: str
@@ -149,8 +157,8 @@ EXAMPLES = r"""
     peer_address: 10.10.1.2
     token: "{{ token_of_this_session }}"
     runs:
-      - run_id: b001-iperf3-vm1-vm2-tcp_P4_t30-untraced
-        argv: [iperf3, -s, "-1", -J, -p, "5201"]
+      - run_id: b001-benchmark-vm1-vm2-case-untraced
+        argv: [benchmark, --server, --port, "5201"]
         port: 5201
         stop: exits
         limit_seconds: 60
@@ -193,6 +201,15 @@ RUN_OPTIONS = {
     "argv": {"type": "list", "elements": "str", "required": True},
     "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
     "port": {"type": "int", "required": True},
+    "other_ports": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
+            "port": {"type": "int", "required": True},
+        },
+    },
     "stop": {"type": "str", "choices": ["exits", "interrupt"], "default": "interrupt"},
     "traced": {"type": "bool", "default": False},
     "limit_seconds": {"type": "float", "required": True},

@@ -121,6 +121,25 @@ def test_a_taken_port_is_named_with_its_holder(pair: Pair) -> None:
     assert_nothing_left(pair)
 
 
+def test_every_port_of_a_server_must_be_free(pair: Pair) -> None:
+    """Some servers take a second port only when a client asks for it."""
+    squatter = subprocess.Popen([*pair.server.enter, "iperf3", "-s", "-p", "5301"], stdout=subprocess.DEVNULL)
+    runs = iperf3_runs(pair)
+    for run_of_an_end in (*runs["server"], *runs["client"]):
+        run_of_an_end["other_ports"] = [{"protocol": "tcp", "port": 5301}]
+    try:
+        wait_until(lambda: "5301" in pair.server.listening())
+        problem = pair.session(runs)["server"]["ends"]["run0"]["problem"]
+        assert problem["reason"] == "port_taken"
+        assert problem["detail"].startswith(f"tcp port 5301 is taken by iperf3 (pid {squatter.pid})")
+    finally:
+        squatter.kill()
+        squatter.wait()
+    end = pair.session(runs)["client"]["ends"]["run0"]
+    assert json.loads(end["stdout"])["end"]["sum_received"]["bytes"] > 0
+    assert_nothing_left(pair)
+
+
 def test_a_missing_tool_is_a_problem_of_the_run(pair: Pair) -> None:
     runs = iperf3_runs(pair)
     runs["client"][0]["argv"] = ["no-such-tool"]

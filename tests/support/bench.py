@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import BENCHMARKS
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.cells import plain_cell
 from namespaces import Mesh, Pair
 
 ANSIBLE_PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
 
-TOOLS = ("iperf3", "sockperf", "bpftrace")
+TOOLS = (*BENCHMARKS, "bpftrace")
 SQUEEZED = frozenset({("invalid", "short_run"), ("invalid", "long_run")})
 """What is said of a run of a second that a busy machine squeezed: it was measured, and marked as it should be."""
 HOST_NAMES = ("one", "two", "three", "four", "five", "six", "seven", "eight")

@@ -21,7 +21,7 @@ import time
 PR_SET_PDEATHSIG = 1
 KILL_AFTER_SECONDS = 5
 OUTPUT_BYTES = 16 << 20
-"""A longer output of a program is not kept whole: an hour of iperf3's reports on 128 streams fits."""
+"""A longer output of a program is not kept whole: an hour of reports on 128 streams fits."""
 KEPT_BYTES = 1 << 20
 """What is kept of its beginning, and of its end."""
 FILE_BYTES = 1 << 30

@@ -30,11 +30,7 @@ SYSCTLS = (
     "net.core.netdev_budget",
 )
 MOST_VERSION = 300
-VERSION_ARGUMENTS = {
-    "iperf3": ["--version"],
-    "sockperf": ["--version"],
-    "bpftrace": ["--version"],
-}
+VERSION_ARGUMENTS = ("--version",)
 
 
 def read_line(path):
@@ -55,12 +51,15 @@ def run_text(argv, timeout_seconds=20):
     return done.stdout.strip() or done.stderr.strip() or None
 
 
-def tool(name):
-    """``path``, ``version`` (first line the tool says of itself) and ``sha256`` of an installed tool, or None."""
+def tool(name, version_arguments=VERSION_ARGUMENTS):
+    """``path``, ``version`` (first line the tool says of itself) and ``sha256`` of an installed tool, or None.
+
+    ``version_arguments`` make it print its version and nothing else.
+    """
     path = shutil.which(name)
     if path is None:
         return None
-    text = run_text([path, *VERSION_ARGUMENTS.get(name, ["--version"])]) or ""
+    text = run_text([path, *version_arguments]) or ""
     version = text.splitlines()[0].strip()[:MOST_VERSION] if text else ""
     return {"path": path, "version": version, "sha256": _digest(path)}
 

@@ -1,7 +1,7 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
 """Who listens where, read from the kernel's socket tables of this network namespace.
 
-A port is never tried by connecting to it: one connection uses up an ``iperf3 -s -1``.
+A port is never tried by connecting to it: one connection uses up a server for one client.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ FROM_WHERE = "by somebody, or by the kernel where there was no memory left"
 
 
 def stopped_members(session_id):
-    """Names of the processes of a session that are stopped: ``iperf3 (pid 123)``."""
+    """Names of the processes of a session that are stopped: ``server (pid 123)``."""
     found = []
     for pid in group_members(session_id):
         fields = process_stat(pid)

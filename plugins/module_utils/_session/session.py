@@ -52,8 +52,8 @@ STOP_SECONDS = 12.0  # the longest that Child.stop takes
 LOOK_BEFORE_SECONDS = 1.0  # the guard continues what is stopped, so whoever wants to see it has to look before
 PATIENCE_SECONDS = 15.0
 OBSERVER_SECONDS = 20.0
-SPACE_BYTES = 16 << 20  # an hour of iperf3's reports on 128 streams, or a trace, fits several times
-FULL_BYTES = 4 << 20  # iperf3 gives back 128 KiB a stream as it ends, so a full disk is not quite full any more
+SPACE_BYTES = 16 << 20  # an hour of reports on 128 streams, or a trace, fits several times
+FULL_BYTES = 4 << 20  # a benchmark may give back 128 KiB a stream as it ends, so a full disk is not quite full any more
 COMPLAINT = re.compile(r"\b(error|invalid|unrecognized|unknown|cannot|can't|unable|denied|failed)\b", re.I)
 HARMLESS = "couldn't set RLIMIT_MEMLOCK"  # every old bpftrace says so on a new kernel
 
@@ -286,21 +286,26 @@ def _full_disk(directory):
     return {"reason": "disk_full", "detail": "%s became full during the run: free some space there" % directory}
 
 
-def _port_holder(run):
-    inodes = listening_inodes(run["protocol"], run["port"])
+def _ports(run):
+    """(protocol, number) of each port of the server: the one on which it listens for the client, then others."""
+    return [(port["protocol"], port["port"]) for port in (run, *run.get("other_ports", ()))]
+
+
+def _port_holder(protocol, port):
+    inodes = listening_inodes(protocol, port)
     if not inodes:
         return None
     owners = ["%s (pid %d)" % (process_comm(pid), pid) for pid in socket_owners(inodes)]
     return ", ".join(owners) or "a process that cannot be seen from here"
 
 
-def _require_free_port(run):
-    holder = _port_holder(run)
-    if holder:
-        raise RunProblem(
-            "port_taken",
-            "%s port %d is taken by %s: stop it or choose another port" % (run["protocol"], run["port"], holder),
-        )
+def _require_free_ports(run):
+    for protocol, port in _ports(run):
+        holder = _port_holder(protocol, port)
+        if holder:
+            raise RunProblem(
+                "port_taken", "%s port %d is taken by %s: stop it or choose another port" % (protocol, port, holder)
+            )
 
 
 def _await_listening(execution, run, wakeup):
@@ -323,19 +328,23 @@ def _await_listening(execution, run, wakeup):
 
 
 def last_words(execution):
-    """What a process complained of, else the last that it said: sockperf prints pages of usage after its complaint."""
+    """What a process complained of, else the last that it said: usage may follow a complaint for pages."""
     text = execution.child.stdout() + "\n" + execution.child.stderr()
     lines = [line.strip() for line in text.splitlines() if line.strip() and HARMLESS not in line]
     complaints = [line for line in lines if COMPLAINT.search(line)]
     return (complaints[:1] or lines[-1:] or ["it said nothing"])[0][:300]
 
 
-def _await_port_free(run):
+def _await_ports_free(run):
     deadline = time.monotonic() + PORT_FREE_SECONDS
-    while _port_holder(run):
-        if time.monotonic() > deadline:
-            raise RunProblem("port_not_released", "after the run the port is still held by %s" % _port_holder(run))
-        time.sleep(LISTEN_POLL_SECONDS)
+    for protocol, port in _ports(run):
+        while True:
+            holder = _port_holder(protocol, port)
+            if not holder:
+                break
+            if time.monotonic() > deadline:
+                raise RunProblem("port_not_released", "after the run the port is still held by %s" % holder)
+            time.sleep(LISTEN_POLL_SECONDS)
 
 
 def _problem(error):
@@ -417,7 +426,7 @@ def _serve_run(spec, run, channel, wakeup, observers, outcome):
     with contextlib.ExitStack() as stack:
         try:
             with _refusals():
-                _require_free_port(run)
+                _require_free_ports(run)
                 execution = Execution(spec, run, stack.enter_context(RunFolder()))
                 with _kept(execution, run, outcome):
                     execution.start("server")
@@ -471,7 +480,7 @@ def _look_after_server(run, execution, observers, observed, outcome):
     vmm = observers.observations(run["run_id"], observed) or None if run["traced"] else None
     problem = None
     try:
-        _await_port_free(run)
+        _await_ports_free(run)
     except RunProblem as error:
         problem = _problem(error)
     if vmm or problem:
@@ -661,10 +670,10 @@ def run_session(spec, wakeup):
     ``rendezvous_seconds``, ``tool_version``, ``tracer`` (the self-test's result), ``trace_mode``, ``owner``, perhaps
     ``patience_seconds`` (for what takes no time on a host that is not busy: a word that is due, a server's end), and
     ``runs``: a list of ``run_id``, ``argv``, ``protocol``, ``port``, ``stop`` (``exits`` or ``interrupt``),
-    ``traced``, ``limit_seconds``, ``ready_seconds``, and where they are asked for ``mtu``, ``cpus``, ``user``,
-    ``congestion`` and ``capabilities``. Where they are given, ``observers`` (server end) maps each side whose hypervisor
-    is to count to an empty text, or to why nobody does, ``sweep`` and ``lease_seconds`` claim the host, ``boot_id`` must
-    be that of the host, ``spool`` is where outputs are kept and ``forget`` what of it may go.
+    ``traced``, ``limit_seconds``, ``ready_seconds``, and where they are asked for ``other_ports``, ``mtu``, ``cpus``,
+    ``user``, ``congestion`` and ``capabilities``. Where they are given, ``observers`` (server end) maps each side whose
+    hypervisor is to count to an empty text, or to why nobody does, ``sweep`` and ``lease_seconds`` claim the host,
+    ``boot_id`` must be that of the host, ``spool`` is where outputs are kept and ``forget`` what of it may go.
 
     Returns an Outcome. Every run has an END, with a problem where it did not take place.
     """

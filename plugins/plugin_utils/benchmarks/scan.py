@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 
 from ..parsing.bounds import bounded
 from ..parsing.finding import Finding, Recogniser
-from ..parsing.lines import clean
+from ..parsing.lines import clean, prompts_of
 from ..tracing.output import BpftraceRecogniser
-from .iperf3.json_output import JsonRecogniser
-from .iperf3.text_output import TextRecogniser
-from .sockperf.output import SockperfRecogniser
+from . import BENCHMARKS
 
+TRACER = "bpftrace"
+PROMPTS = prompts_of((*BENCHMARKS, TRACER), (name for name, one in BENCHMARKS.items() if one.reads_commands))
 DIVIDERS = ("#", "```", "~~~")
 """Fences and headings of Markdown. An output ends there: two tables of calls may have the same rows."""
 
@@ -37,16 +37,15 @@ def scan(lines: Iterable[str]) -> Iterator[Finding]:
 
 def _found(lines: Iterable[str]) -> Iterator[Finding]:
     """The findings in the order in which they become complete."""
-    text, tracer = TextRecogniser(), BpftraceRecogniser()
-    recognisers: tuple[Recogniser, ...] = (JsonRecogniser(), text, SockperfRecogniser(), tracer)
+    recognisers = _recognisers()
     feeds = [recogniser.feed for recogniser in recognisers]
     number, before, raw = 0, "", ""
     for number, line_of_text in enumerate(lines, 1):
         before, raw = raw, line_of_text
         if raw.startswith(DIVIDERS):
-            yield from tracer.divide(raw)
-            text.divide()
-        line = clean(raw)
+            for recogniser in recognisers:
+                yield from recogniser.divide(raw)
+        line = clean(raw, PROMPTS)
         if not line or line.isspace():
             continue
         for feed in feeds:
@@ -55,7 +54,11 @@ def _found(lines: Iterable[str]) -> Iterator[Finding]:
                 yield from found
     # A list of lines may come without line ends; a text that has them and lacks the last one was cut off.
     complete = raw.endswith("\n") or not before.endswith("\n")
-    yield from tracer.close(complete=complete)
-    yield from text.close(cut_line=0 if complete else number)
     for recogniser in recognisers:
-        yield from recogniser.close()
+        yield from recogniser.close(cut_line=0 if complete else number)
+
+
+def _recognisers() -> tuple[Recogniser, ...]:
+    """One of each for one text, in the order in which they are fed: the registry's, then the tracer's."""
+    ours = (make() for benchmark in BENCHMARKS.values() for make in benchmark.recognisers)
+    return (*ours, BpftraceRecogniser())

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from ..benchmarks.scan import scan
+from ..benchmarks import in_words
+from ..benchmarks.scan import TRACER, scan
 from ..parsing.finding import Finding
 from ..report.findings import describe
 from .console import NOT_VALID, USAGE, WELL, complain
@@ -24,7 +25,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the sub-command to the console script."""
     parser = commands.add_parser(
         "parse",
-        help="find the output of iperf3, sockperf and bpftrace in files and say what may be believed",
+        help=f"find the output of {in_words('and', TRACER)} in files and say what may be believed",
         description="Exit status: 0 all valid, 1 something is invalid or failed, 2 nothing was recognised.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a file, or - for standard input")
@@ -55,7 +56,7 @@ def _show_file(name: str, show: _JsonArray | _Table) -> set[str] | None:
         complain(f"cannot read {name}: {error.strerror or error}.")
         return None
     if not statuses:
-        complain(f"{name} holds no output of iperf3, sockperf or bpftrace.")
+        complain(f"{name} holds no output of {in_words('or', TRACER)}.")
     return statuses
 
 

@@ -88,7 +88,7 @@ def _steps_left(
 
 
 def _title(plan: Plan, block: int, benchmark: str, pairs: Sequence[tuple[str, str]]) -> str:
-    """For example ``iperf3, block 2 of 6, vm1 <- vm2``: server first, the arrow is who calls."""
+    """For example ``benchmark, block 2 of 6, vm1 <- vm2``: server first, the arrow is who calls."""
     named = ", ".join(f"{server} <- {client}" for server, client in pairs[:3])
     more = f" and {len(pairs) - 3} more pairs" if len(pairs) > 3 else ""
     return f"{benchmark}, block {block} of {plan.blocks}, {named}{more}"
@@ -131,8 +131,9 @@ def _run(plan: Plan, run: Run, role: str, port: int, ready_seconds: float) -> di
     return {
         "run_id": run.run_id,
         "argv": list(commands.server if role == "server" else commands.client),
-        "protocol": commands.protocol,
-        "port": commands.port,
+        "protocol": commands.ports[0].protocol,
+        "port": commands.ports[0].number,
+        "other_ports": [{"protocol": port.protocol, "port": port.number} for port in commands.ports[1:]],
         "stop": commands.stop,
         "traced": run.traced,
         # The server waits for the client, so it may live longer: the client's limit is the one that is reported.
@@ -207,7 +208,7 @@ def ports_to_watch(
     for benchmark, specs in cases.items():
         for case in specs:
             commands = BENCHMARKS[benchmark].commands(case.parameters, "192.0.2.1", "192.0.2.2", ports[benchmark])
-            found.add((commands.protocol, commands.port, f"{benchmark}_port"))
+            found |= {(port.protocol, port.number, f"{benchmark}_port") for port in commands.ports}
     return [{"protocol": protocol, "port": port, "variable": variable} for protocol, port, variable in sorted(found)]
 
 

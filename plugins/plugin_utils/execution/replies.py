@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from ..benchmarks import BENCHMARKS
 from ..model import HELD, SIDES, Plan, Run
 from ..plain_text import printable
 from ..planning.plan import planned_runs
@@ -53,7 +54,8 @@ _BOOT_ID = re.compile(r"[0-9a-f-]{1,64}")
 _INTERPRETER_FACT = re.compile(r"(ansible_)?discovered_interpreter_[a-z0-9_]{1,40}")
 _PROGRAM = re.compile(r"/[A-Za-z0-9_.+/-]{1,255}")
 # Facts lose the prefix ``ansible_`` where they are kept.
-_OURS = re.compile(r"(_?(pairbench|vm_lab|netns_lab|iperf3|sockperf|bpftrace)|_bench|_install|(ansible_)?netns)(_|$)")
+_ROLES = "|".join(map(re.escape, ("pairbench", "vm_lab", "netns_lab", *BENCHMARKS, "bpftrace")))
+_OURS = re.compile(rf"(_?({_ROLES})|_bench|_install|(ansible_)?netns)(_|$)")
 
 # What is looked at.
 

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from ..benchmarks import BENCHMARKS
+from ..benchmarks import BENCHMARKS, in_words, listed
+from ..benchmarks.command_line import Command
 from ..benchmarks.scan import scan
 from ..model import SCHEMA_VERSION, JsonObject, Plan, Run, Session, Side, Step
 from ..parsing.finding import Finding
 from ..planning.listed import ListedSteps
-from .command_lines import Command, read_command
+from .command_lines import read_command
 
 HEADING = re.compile(r"(#{1,6})\s+(\S.*?)[\s#]*$")
 FENCE = re.compile(r"\s{0,3}(`{3,}|~{3,})")
@@ -96,9 +97,8 @@ def read_notes(text: str, name: str, sweep: str, configuration: str, written_at:
     ]
     if not entries:
         raise NotesError(
-            f"{name} holds no output of iperf3 or sockperf that can be read. Notes need the tool's own "
-            "lines, such as iperf3's [SUM] rows or sockperf's [Total Run]; `pairbench parse` shows what is "
-            "recognised."
+            f"{name} holds no output of {in_words('or')} that can be read. Notes need the tool's own "
+            f"lines, such as {_result_lines()}; `pairbench parse` shows what is recognised."
         )
     addresses = _addresses(entries)
     runs = list(_runs(entries, addresses))
@@ -108,6 +108,10 @@ def read_notes(text: str, name: str, sweep: str, configuration: str, written_at:
         for entry, run in zip(entries, runs, strict=True)
     )
     return ImportedSweep(_plan(runs, addresses, name, sweep, configuration), records, tuple(left_out))
+
+
+def _result_lines() -> str:
+    return listed([f"{name}'s {benchmark.result_lines}" for name, benchmark in BENCHMARKS.items()], "or")
 
 
 # From lines to blocks.

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from ..model import Sample, Side, Status
-
-Tool = Literal["iperf3", "sockperf", "bpftrace"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class CallCount:
 
 @dataclass(frozen=True)
 class Finding:
-    """One tool's output found in a text, judged on its content alone.
+    """One tool's output found in a text, judged on its content alone. ``tool`` is the name of a benchmark or a tracer.
 
     ``reason`` is empty for ``valid``, otherwise a word of ``gate.REASONS``; ``detail`` is a sentence for people.
     ``parameters`` has the names that cases use (``seconds``, ``parallel``, ``protocol``, ``message_bytes`` ...),
@@ -42,7 +40,7 @@ class Finding:
     ``stalled`` is a sentence about a time in which no data moved inside the run; empty where there was none.
     """
 
-    tool: Tool
+    tool: str
     mode: str
     status: Status
     reason: str = ""
@@ -73,6 +71,13 @@ class Recogniser(Protocol):
         """Take the next line (no line ending, wrappers and colour codes already removed)."""
         ...
 
-    def close(self) -> Iterable[Finding]:
-        """Say what is left at the end of the text."""
+    def divide(self, line: str) -> Iterable[Finding]:
+        """Take a fence or a heading of Markdown, as it stands in the text: no output goes on behind it."""
+        return ()
+
+    def close(self, cut_line: int = 0) -> Iterable[Finding]:
+        """Say what is left at the end of the text.
+
+        ``cut_line`` is the number of the last line where that has no line ending, as when a text was cut off; else 0.
+        """
         ...

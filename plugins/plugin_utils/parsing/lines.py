@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 _COLOUR = re.compile(
     r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-Za-z]|[=>78DEHMNOZc])"
 )
-# sockperf colours whatever it writes to. Pagers, loggers and web pages show the escape character in their own
+# A tool may colour whatever it writes to. Pagers, loggers and web pages show the escape character in their own
 # way, or drop it; its colours end with "[0m" all the same.
 _SHOWN_COLOUR = re.compile(r"(?:\^\[|ESC|␛|\\(?:e|x1[bB]|033|u001[bB]))?\[(?:0|\d;\d\d)m")
 _TAG = re.compile(r"\[(?:STDOUT|STDERR|OUTPUT|stdout|stderr|output)\](?: |$)")
@@ -25,12 +27,8 @@ _DATE = re.compile(
 _LOGGER = re.compile(r"[\w.:-]+ [\w./-]+\[\d+\]: ")
 _CONTAINER = re.compile(r"[A-Za-z][\w.-]*\s*\| ")
 
-_COMMAND = (
-    r"(?=(?:sudo|time|timeout|taskset|numactl|ip netns exec|(?:/\S*/|\./)?(?:iperf3|sockperf|bpftrace))\b)"
-)
+_LAUNCHERS = r"sudo|time|timeout|taskset|numactl|ip netns exec"
 _USER_PROMPT = re.compile(r"(?:\([\w.-]+\) ?)?\[?[\w.-]+@[\w.-]+(?:[: ][^$#%]*?)?[$#%] +(?=\S)")
-_HOST_PROMPT = re.compile(rf"[\w.-]+(?::[^\s$#%]*)?[$#%>] *{_COMMAND}")
-_BARE_PROMPT = re.compile(rf"[$#%+] +{_COMMAND}")
 _QUOTE = re.compile(r"(?:> ?)+")
 _FENCE = re.compile(r"(?:`{3,}|~~~)[\w+-]*\s*$")
 
@@ -45,7 +43,29 @@ _QUOTE_ENDS = ('"', '",', "'", " ", "\t")
 _MAX_LAYERS = 8
 
 
-def clean(line: str) -> str:
+@dataclass(frozen=True)
+class Prompts:
+    """What a prompt with a command of a measuring tool behind it looks like."""
+
+    bare: re.Pattern[str]
+    """``$`` and its like alone."""
+    host: re.Pattern[str]
+    """The name of a host before it; looked for in lines that hold one of ``read`` only."""
+    read: tuple[str, ...]
+
+
+def prompts_of(tools: Iterable[str], read: Iterable[str] = ()) -> Prompts:
+    """Prompts before commands of some tools. ``read`` are those whose commands say what their outputs do not."""
+    names = "|".join(map(re.escape, tools))
+    command = rf"(?=(?:{_LAUNCHERS}|(?:/\S*/|\./)?(?:{names}))\b)"
+    return Prompts(
+        re.compile(rf"[$#%+] +{command}"),
+        re.compile(rf"[\w.-]+(?::[^\s$#%]*)?[$#%>] *{command}"),
+        tuple(f"{name} " for name in read),
+    )
+
+
+def clean(line: str, prompts: Prompts) -> str:
     """Give back ``line`` as the measuring tool printed it.
 
     Removes line endings, colour codes and any number of the wrappers that log collectors, Ansible, terminals
@@ -62,7 +82,7 @@ def clean(line: str) -> str:
     if first in _BLANK and not line.endswith(_QUOTE_ENDS):
         return line
     for _ in range(_MAX_LAYERS):
-        shorter = _peel(line)
+        shorter = _peel(line, prompts)
         if shorter is line:
             break
         line = _without_colours(shorter)
@@ -73,7 +93,7 @@ def _without_colours(line: str) -> str:
     return _SHOWN_COLOUR.sub("", _COLOUR.sub("", line))
 
 
-def _peel(line: str) -> str:
+def _peel(line: str, prompts: Prompts) -> str:
     """Take off one layer; the very same object comes back when there is none."""
     first = line[:1]
     if first == "[":
@@ -84,13 +104,13 @@ def _peel(line: str) -> str:
     if first in _DIGITS:
         return _cut(line, _TIME)
     if first.isalpha() or first == "(":
-        return _peel_words(line, first)
+        return _peel_words(line, first, prompts)
     if first == ">":
         return _cut(line, _QUOTE)
     if first in "`~" and _FENCE.match(line):
         return ""
     if first in "$#%+":
-        return _cut(line, _BARE_PROMPT)
+        return _cut(line, prompts.bare)
     return line
 
 
@@ -102,7 +122,7 @@ def _peel_bracket(line: str) -> str:
     return line
 
 
-def _peel_words(line: str, first: str) -> str:
+def _peel_words(line: str, first: str, prompts: Prompts) -> str:
     if first in _DATE_INITIALS:
         shorter = _cut(line, _DATE)
         if shorter is not line:
@@ -113,14 +133,16 @@ def _peel_words(line: str, first: str) -> str:
             return shorter
     if "@" in line:
         return _cut(line, _USER_PROMPT)
-    # Only sockperf's commands are read: its output does not say what was asked of it.
-    return _cut(line, _HOST_PROMPT) if "sockperf " in line else line
+    for name in prompts.read:
+        if name in line:
+            return _cut(line, prompts.host)
+    return line
 
 
 def _peel_quotes(line: str) -> str:
     """Undo the quoting of Ansible's JSON and YAML lists of output lines.
 
-    A row that is one JSON string and nothing else does not occur in what iperf3 or bpftrace print as JSON. A
+    A row that is one JSON string and nothing else does not occur in what measuring tools print as JSON. A
     string that holds several lines stays as it is, because one line in is one line out.
     """
     found = _STRING_ROW.match(line)

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from ..benchmarks import headlines_of
 from ..formatting import counted, format_duration, format_value, pair_label
 from ..model import Plan, Step
 from ..plain_text import printable
@@ -23,28 +24,6 @@ LONGEST_LINE = 10_000
 MOST_SENTENCE = 1000
 MOST_CALLS = 4
 MOST_LINES = 12
-HEADLINES = (
-    ("throughput_received", "throughput received"),
-    ("throughput_sent", "throughput sent"),
-    ("retransmits", "retransmits"),
-    ("loss", "loss"),
-    ("jitter", "jitter"),
-    ("latency_p50", "latency p50"),
-    ("latency_p99", "latency p99"),
-    ("latency_p99.9", "latency p99.9"),
-    ("rtt_p50", "round trip p50"),
-    ("rtt_p99", "round trip p99"),
-    ("rtt_p99.9", "round trip p99.9"),
-    ("message_rate", "message rate"),
-    ("syscalls_per_gib_server", "calls per GiB, server"),
-    ("syscalls_per_gib_client", "calls per GiB, client"),
-    ("syscalls_per_message_server", "calls per message, server"),
-    ("syscalls_per_message_client", "calls per message, client"),
-    ("vmm_syscalls_per_gib_server", "VMM calls per GiB, server"),
-    ("vmm_syscalls_per_gib_client", "VMM calls per GiB, client"),
-    ("vmm_syscalls_per_message_server", "VMM calls per message, server"),
-    ("vmm_syscalls_per_message_client", "VMM calls per message, client"),
-)
 TARGETS = {"process": "the ", "vmm": "the process under the "}
 GroupKey = tuple[str, str, str, str, int | None]
 
@@ -148,7 +127,7 @@ def _group(
         for row in summary
         if (row["benchmark"], row["server"], row["client"], row["case"], row["level"] or None) == key
     }
-    figures = [_figure_cells(rows[metric], label) for metric, label in HEADLINES if metric in rows]
+    figures = [_figure_cells(rows[metric], label) for metric, label in headlines_of(benchmark) if metric in rows]
     if figures:
         head = ("", "median", "95 % interval", "n", "verdict", "cost of tracing")
         lines += [f"  {line}" for line in _aligned([head, *figures])]

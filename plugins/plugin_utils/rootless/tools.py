@@ -16,11 +16,12 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ..benchmarks import BENCHMARKS, version_arguments
 from .launcher import RootlessError
 
-PACKAGES = {"iperf3": "iperf3", "sockperf": "sockperf", "ip": "iproute2", "tc": "iproute2"}
+PACKAGES = {name: benchmark.package or name for name, benchmark in BENCHMARKS.items()} | {"ip": "iproute2", "tc": "iproute2"}
 """Command to the package that has it."""
-VERSION = {"ip": "-V", "tc": "-V"}
+VERSION = version_arguments(BENCHMARKS) | {"ip": ["-V"], "tc": ["-V"]}
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where ip(8) and tc(8) may be, which an ordinary user's PATH leaves out."""
 NEW_PACKAGE = re.compile(r"^Inst (\S+) \((\S+) ", re.MULTILINE)
@@ -111,7 +112,7 @@ def _require_running(packages: Iterable[str], root: Path) -> None:
             path = shutil.which(tool, path=environment["PATH"])
             if path is None:
                 raise RootlessError(f"the package {package} has no {tool}")
-            _run([path, VERSION.get(tool, "--version")], cwd=root, environment=environment)
+            _run([path, *VERSION[tool]], cwd=root, environment=environment)
 
 
 def _run(argv: Sequence[str], cwd: Path, environment: Mapping[str, str] | None = None) -> str:

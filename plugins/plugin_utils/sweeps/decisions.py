@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..benchmarks import BENCHMARKS
 from ..model import Plan
 from ..planning.pairs import within
 from ..planning.plan import cases_of, directed_pairs
@@ -23,11 +24,6 @@ from ..validity.statuses import completed
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 FEWEST_BLOCKS = 6
 """Below 6 values an order statistic gives no 95 % interval (docs/how-it-measures.md)."""
-HEADLINES: Mapping[str, tuple[str, ...]] = {
-    "iperf3": ("throughput_received",),
-    "sockperf": ("latency_p50", "rtt_p50", "message_rate"),
-}
-"""The metric of each benchmark whose interval decides; the first that the runs have."""
 WORST_SHOWN = 5
 
 
@@ -140,13 +136,13 @@ def widths(
 
 def _width(metrics: Mapping[str, Mapping[str, Any]], benchmark: str, server: str, client: str, case: str) -> Width:
     what = f"{benchmark} {case}, {server} <- {client}"
-    names = HEADLINES.get(benchmark, ())
+    names = BENCHMARKS[benchmark].decisive
     for name in names:
         row = metrics.get(name)
         if row is not None:
             known = row["ci_low"] is not None and row["median"]
             return Width(what, name, abs((row["ci_high"] - row["ci_low"]) / row["median"]) if known else None)
-    return Width(what, names[0] if names else "no metric", None)
+    return Width(what, names[0], None)
 
 
 def too_wide(found: Sequence[Width], width: float) -> list[Width]:

@@ -1,79 +1,33 @@
 """Concurrent levels: what all pairs of a level carried together while all of them were running.
 
-iperf3 says what arrived in each interval, in seconds since its own start, and a host says when the process began and
-ended. So the start of the first interval is known to lie between two times of day (`Transfer`): it cannot be before
-the process began, nor so late that the last interval would end after the process did. Untraced, these are some
-hundredths of a second apart; traced, about half a second, which is what the tracer adds. The window of a level is
-when every pair was *certainly* transferring, whichever of these times is the true one.
+A benchmark that says what arrived in each interval says between which two times of day the first one began (`Transfer`).
+The window of a level is when every pair was *certainly* transferring, whichever of these times is the true one.
 
 Times of day are those of each host: the clocks of the lab must agree (NTP) to a small part of a run. Where the two ends
 of a run contradict each other, either may be right, so the possible starts lie further apart and the window is shorter.
 
-sockperf gives no figures per interval, and a mean over a window of its own is not a rate over the time that pairs
-overlapped, so there is no total of message rates: a level's rows are about throughput.
+A benchmark without figures per interval has no rows here: a mean over a window of its own is not a rate over the time
+that pairs overlapped. So there is no total of message rates: a level's rows are about throughput.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import pairwise
 from typing import Any
 
-from ..benchmarks.iperf3.json_output import load
+from ..benchmarks import BENCHMARKS
+from ..benchmarks.transfer import Span, Transfer, moment_of
 from ..model import Judgement
-from ..records.record import number_of
 from ..validity.gate import judge
 
 Record = Mapping[str, Any]
-Span = tuple[float, float]
-"""Start and end, in seconds since 1970 UTC."""
 
 METRIC, UNIT = "throughput_received_total", "bit/s"
-SAME_MOMENT_SECONDS = 0.001
-"""What interval borders may differ by and still be one border: iperf3 prints microseconds of a moment read twice."""
 LEVEL_COLUMNS = (
     "sweep", "configuration", "block", "level", "benchmark", "case", "traced", "pairs", "overlap_seconds", "metric", "unit",
     "value",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Bytes that arrived between two times, in seconds since the measurement began (after any omitted seconds)."""
-
-    start: float
-    end: float
-    received: float
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """What one run received, and between which times of day (seconds since 1970 UTC) its measurement began."""
-
-    earliest: float
-    latest: float
-    intervals: tuple[Interval, ...]
-
-    @property
-    def certain(self) -> Span:
-        """When the run was transferring, whichever of the possible starts is the true one."""
-        return self.latest + self.intervals[0].start, self.earliest + self.intervals[-1].end
-
-    def rate(self, window: Span) -> float:
-        """Mean received bit/s within a window, which lies in `certain`.
-
-        An interval that lies in it partly counts with that share of its bytes, the start taken halfway between the
-        possible ones.
-        """
-        begin = (self.earliest + self.latest) / 2
-        start, end = window[0] - begin, window[1] - begin
-        received = sum(
-            part.received * max(0.0, min(end, part.end) - max(start, part.start)) / (part.end - part.start)
-            for part in self.intervals
-        )
-        return 8 * received / (end - start)
 
 
 @dataclass(frozen=True)
@@ -97,7 +51,7 @@ def overlap(spans: Iterable[Span]) -> Span | None:
 def total_throughput(records: Sequence[Record], judgement_of: Callable[[Record], Judgement] = judge) -> Total | None:
     """The sum of what the runs of one step received while all of them were running.
 
-    ``None`` when a run is not valid, gives no intervals (sockperf, text output, ``--bidir``) or had a clock set in it, and
+    ``None`` when a run is not valid, gives no intervals (not every output has them) or had a clock set in it, and
     when the runs did not all overlap, or overlapped for less time than their starts are uncertain by. Never 0 for what
     was not measured.
     """
@@ -105,7 +59,7 @@ def total_throughput(records: Sequence[Record], judgement_of: Callable[[Record],
     for record in records:
         judgement = judgement_of(record)
         placed = judgement.status == "valid" and "clock_set" not in judgement.checks
-        transfer = transfer_of(record) if placed else None
+        transfer = _transfer_of(record) if placed else None
         if transfer is None:
             return None
         transfers.append(transfer)
@@ -119,19 +73,28 @@ def total_throughput(records: Sequence[Record], judgement_of: Callable[[Record],
 def level_rows(
     records: Iterable[Record], judgement_of: Callable[[Record], Judgement] = judge
 ) -> list[dict[str, Any]]:
-    """One row with `LEVEL_COLUMNS` for each step of concurrent iperf3 runs, in the order of block, level and case.
+    """One row with `LEVEL_COLUMNS` for each step of concurrent runs, in the order of block, level and case.
 
-    A record belongs to a level when ``run.level`` is a whole number. ``pairs`` is how many runs there are records of;
-    the total and the overlap are ``None`` when that is not the level, or when `total_throughput` gives none. ``traced``
-    is what was done, not what was planned.
+    Runs of benchmarks without intervals have none. A record belongs to a level when ``run.level`` is a whole number.
+    ``pairs`` is how many runs there are records of; the total and the overlap are ``None`` when that is not the level,
+    or when `total_throughput` gives none. ``traced`` is what was done, not what was planned.
     """
     groups: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
         run = record["run"]
-        if isinstance(run.get("level"), int) and run["benchmark"] == "iperf3":
+        if isinstance(run.get("level"), int) and _has_intervals(run["benchmark"]):
             key = (record["sweep"], record["configuration"], run["block"], run["level"], run["benchmark"], run["case"])
             groups.setdefault((*key, run["traced"], run.get("round") or 0), []).append(record)
     return [_row(key, step, judgement_of) for key in sorted(groups) for step in _steps(groups[key])]
+
+
+def _has_intervals(benchmark: str) -> bool:
+    return benchmark in BENCHMARKS and BENCHMARKS[benchmark].has_intervals
+
+
+def _transfer_of(record: Record) -> Transfer | None:
+    benchmark = BENCHMARKS.get(record["run"]["benchmark"])
+    return None if benchmark is None else benchmark.transfer_of(record)
 
 
 def _row(key: tuple[Any, ...], step: Sequence[Record], judgement_of: Callable[[Record], Judgement]) -> dict[str, Any]:
@@ -177,63 +140,4 @@ def _shares_host(records: Sequence[Record]) -> bool:
 
 def _begin(record: Record) -> float | None:
     ends = (record.get("client"), record.get("server"))
-    return next((begin for end in ends if end and (begin := _moment(end.get("started_at"))) is not None), None)
-
-
-def transfer_of(record: Record) -> Transfer | None:
-    """What a run received and when, from the JSON of the receiving end; ``None`` where the record does not tell."""
-    server, client = record.get("server"), record.get("client")
-    if not isinstance(server, Mapping) or not isinstance(client, Mapping):
-        return None
-    receiver = client if record["run"]["parameters"].get("reverse") else server
-    document, problems = load(str(receiver.get("stdout") or ""))
-    if document is None or problems:
-        return None
-    omitted, intervals = _intervals(document)
-    begins = [begin for end in (server, client) if (begin := _moment(end.get("started_at"))) is not None]
-    finishes = [finish for end in (server, client) if (finish := _moment(end.get("ended_at"))) is not None]
-    if not intervals or len(begins) < 2 or len(finishes) < 2:
-        return None
-    one = max(*begins, _connected(document)) + omitted
-    other = min(finishes) - intervals[-1].end
-    return Transfer(min(one, other), max(one, other), intervals)
-
-
-def _intervals(document: Mapping[str, Any]) -> tuple[float, tuple[Interval, ...]]:
-    """Seconds omitted at the beginning, and the intervals that count; none when one is unlike what it should be."""
-    omitted, found = 0.0, []
-    entries = document.get("intervals")
-    for entry in entries if isinstance(entries, list) else ():
-        both = entry if isinstance(entry, Mapping) else {}
-        whole = both.get("sum")
-        if not isinstance(whole, Mapping) or "sum_bidir_reverse" in both or whole.get("sender") is True:
-            return 0.0, ()
-        start, end, received = (number_of(whole, name) for name in ("start", "end", "bytes"))
-        if start is None or end is None or received is None or end < start:
-            return 0.0, ()
-        if whole.get("omitted"):
-            omitted += end - start
-        elif end > start:
-            found.append(Interval(start, end, received))
-    gaps = any(abs(after.start - before.end) > SAME_MOMENT_SECONDS for before, after in pairwise(found))
-    return (0.0, ()) if gaps else (omitted, tuple(found))
-
-
-def _connected(document: Mapping[str, Any]) -> float:
-    """When the two ends met, as iperf3 prints it, in seconds since 1970; 0, which bounds nothing, when it does not."""
-    start = document.get("start")
-    stamp = start.get("timestamp") if isinstance(start, Mapping) else None
-    if not isinstance(stamp, Mapping):
-        return 0.0
-    milliseconds = number_of(stamp, "timemillisecs")
-    return (number_of(stamp, "timesecs") or 0.0) if milliseconds is None else milliseconds / 1000
-
-
-def _moment(value: Any) -> float | None:
-    """An ISO 8601 time of day as seconds since 1970; ``None`` when it is none, or says no time zone."""
-    try:
-        # Python 3.10 does not know the Z.
-        moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return moment.timestamp() if moment.tzinfo is not None else None
+    return next((begin for end in ends if end and (begin := moment_of(end.get("started_at"))) is not None), None)

@@ -6,8 +6,7 @@ check and no rows: missing, not 0.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..model import Sample, Side, SyscallCount, Target
@@ -19,13 +18,8 @@ from .syscall_names import resolve
 BEFORE_EXEC = frozenset({"bpftrace", "setpriv", "taskset"})
 """Thread names of the tracer and its launchers: what the child did before it became the benchmark."""
 
-TCP_BLOCK_BYTES = 128 * 1024
-"""iperf3 reads and writes at most this much at once under TCP unless ``-l`` says otherwise."""
-
 WRITES = ("write", "sendto", "sendmsg", "sendmmsg", "writev", "sendfile", "sendfile64")
 READS = ("read", "recvfrom", "recvmsg", "recvmmsg", "readv")
-PRINTED_PRECISION = 0.005
-"""Share by which bytes may be too many because a text rounds them to three digits."""
 PREFIX: Mapping[Target, str] = {"process": "", "vmm": "vmm_"}
 """What stands before the name of a figure of each target."""
 MESSAGE_SLACK = 3
@@ -45,10 +39,14 @@ class Evidence:
         return bool(self.rows) and "trace_mismatch" not in self.checks
 
 
-def examine(record: Record, end: End, figures: Mapping[str, float]) -> Evidence:
+Mismatch = Callable[[Record, End, Sequence[SyscallCount], Mapping[str, float]], "str | None"]
+"""Says why the rows of one end cannot be of the run whose figures (``Finding.measured``) stand beside them, or None."""
+
+
+def examine(record: Record, end: End, figures: Mapping[str, float], mismatch_of: Mismatch) -> Evidence:
     """Read one end's trace and compare it with what the tool said it did.
 
-    ``figures`` has the names of ``Finding.measured``, where the tool printed them.
+    ``figures`` has the names of ``Finding.measured``, where the tool printed them. ``mismatch_of`` compares.
     """
     if end.trace_unavailable is not None:
         return _nothing(end, "tracing_unavailable", f"could not trace: {end.trace_unavailable}")
@@ -66,7 +64,7 @@ def examine(record: Record, end: End, figures: Mapping[str, float]) -> Evidence:
     partial = _partial(record, rows)
     if partial is not None:
         checks["trace_partial"] = f"{end.side}: {partial}"
-    mismatch = _mismatch(record, end, rows, figures)
+    mismatch = mismatch_of(record, end, rows, figures) if _comparable(end, rows) else None
     if mismatch is not None:
         checks["trace_mismatch"] = f"{end.side}: {mismatch}"
     # Hand-kept notes are kept as they were written: that their tables belong to the run is only assumed.
@@ -91,14 +89,17 @@ def examine_vmm(observation: Observation) -> Evidence:
     return Evidence(_rows(observation, finding.calls, "vmm"))
 
 
-def per_message(rows: Iterable[SyscallCount], side: Side, messages_sent: float, target: Target = "process") -> Sample:
-    """All system calls of one target of one side divided by the messages the client sent."""
-    return Sample(f"{PREFIX[target]}syscalls_per_message_{side}", "count", _total(rows) / messages_sent)
+def calls_per(
+    unit: str, amount: float, rows: Iterable[SyscallCount], side: Side, target: Target = "process"
+) -> Sample:
+    """All system calls of one target of one side divided by ``amount``, named by what that is: ``message``, ``gib``."""
+    return Sample(f"{PREFIX[target]}syscalls_per_{unit}_{side}", "count", sum(row.calls or 0 for row in rows) / amount)
 
 
-def per_gib(rows: Iterable[SyscallCount], side: Side, bytes_received: float, target: Target = "process") -> Sample:
-    """All system calls of one target of one side divided by the GiB that arrived."""
-    return Sample(f"{PREFIX[target]}syscalls_per_gib_{side}", "count", _total(rows) / (bytes_received / 2**30))
+def calls_of(rows: Iterable[SyscallCount], names: Iterable[str]) -> int:
+    """How many calls of some names were counted; names are those of system calls: ``sendto``."""
+    wanted = {f"sys_enter_{name}" for name in names}
+    return sum(row.calls or 0 for row in rows if row.syscall in wanted)
 
 
 def _nothing(end: End | Observation, word: str, sentence: str) -> Evidence:
@@ -132,15 +133,6 @@ def _add(one: int | None, other: int | None) -> int | None:
     return one + other
 
 
-def _total(rows: Iterable[SyscallCount]) -> int:
-    return sum(row.calls or 0 for row in rows)
-
-
-def _count(rows: Iterable[SyscallCount], names: Iterable[str]) -> int:
-    wanted = {f"sys_enter_{name}" for name in names}
-    return sum(row.calls or 0 for row in rows if row.syscall in wanted)
-
-
 def _partial(record: Record, rows: Iterable[SyscallCount]) -> str | None:
     """Why the counts cannot be from exec to exit: a call that every such process makes is not there.
 
@@ -159,77 +151,6 @@ def _partial(record: Record, rows: Iterable[SyscallCount]) -> str | None:
     return f"no {', '.join(missing)} counted, so counting began after the start or stopped before the end"
 
 
-def _mismatch(
-    record: Record, end: End, rows: tuple[SyscallCount, ...], figures: Mapping[str, float]
-) -> str | None:
-    """Why the counts cannot be of the run that the tool printed."""
-    if any(row.syscall.startswith("syscall_") for row in rows) and end.arch is None:
-        return None
-    if record.benchmark == "sockperf":
-        return _message_complaint(end, rows, figures)
-    if record.benchmark == "iperf3":
-        return _byte_complaint(record, end, rows, figures)
-    return None
-
-
-def _message_complaint(end: End, rows: tuple[SyscallCount, ...], figures: Mapping[str, float]) -> str | None:
-    """The client sends each message with one call; the server answers what it got."""
-    sent = figures.get("messages_sent")
-    if end.side == "server":
-        sent = figures.get("messages_handled", sent)
-        calls, verb = _count(rows, READS), "receive"
-    else:
-        calls, verb = _count(rows, WRITES[1:4]), "send"
-    if sent is None:
-        return None
-    # Receives may end early (a timeout, the stop) or be split (a stream), so only the send side is exact.
-    too_few = calls < sent - MESSAGE_SLACK
-    too_many = end.side == "client" and calls > sent + MESSAGE_SLACK
-    if too_few or too_many:
-        return f"{calls} {verb} calls were counted for {sent:.0f} messages"
-    return None
-
-
-def _byte_complaint(
-    record: Record, end: End, rows: tuple[SyscallCount, ...], figures: Mapping[str, float]
-) -> str | None:
-    """No call moves more than one block, so there are at least bytes / block of them."""
-    reading = _is_reader(record, end)
-    if reading is None or any("--gsro" in other.argv for other in record.ends):
-        return None  # with --gsro one call moves many datagrams
-    moved, block = figures.get("bytes_received"), figures.get("block_bytes") or _block_bytes(record)
-    if moved is None or block is None:
-        return None
-    calls = _count(rows, READS if reading else WRITES)
-    needed = moved * (1 - PRINTED_PRECISION) / block
-    if calls >= needed - MESSAGE_SLACK:
-        return None
-    verb = "read" if reading else "write"
-    return (
-        f"{calls} {verb} calls of at most {block:.0f} bytes cannot have moved {moved:.0f} bytes, which takes "
-        f"{needed:.0f}; the counts are of another run or incomplete"
-    )
-
-
-def _is_reader(record: Record, end: End) -> bool | None:
-    """Whether this end receives the data; ``None`` when both do."""
-    if record.client is not None and "--bidir" in record.client.argv:
-        return None
-    reverse = bool(record.parameters.get("reverse"))
-    return (end.side == "client") == reverse
-
-
-def _block_bytes(record: Record) -> int | None:
-    """The most one call can move; ``None`` where it is not known (UDP without a length)."""
-    given = bytes_of(record.parameters.get("length"))
-    if given is not None:
-        return given
-    return TCP_BLOCK_BYTES if (record.parameters.get("protocol") or "tcp") == "tcp" else None
-
-
-def bytes_of(amount: object) -> int | None:
-    """The bytes of an iperf3 amount such as ``128K`` (1024 each step), ``None`` where it is not one."""
-    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)([KMGTkmgt]?)", str(amount)) if amount else None
-    if found is None:
-        return None
-    return int(float(found.group(1)) * 1024 ** " kmgt".index(found.group(2).lower() or " ")) or None
+def _comparable(end: End, rows: Iterable[SyscallCount]) -> bool:
+    """Whether the calls have names, by which they can be compared with what the tool printed."""
+    return end.arch is not None or not any(row.syscall.startswith("syscall_") for row in rows)

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 
 from ..model import Status
 from ..parsing import lines
-from ..parsing.finding import CallCount, Finding
+from ..parsing.finding import CallCount, Finding, Recogniser
 
 _TEXT_ROW = re.compile(r"@(\w*)(?:\[(.*)\])?: (-?\d+)$")
 _TEXT_HEAD = re.compile(r"@(\w*)(?:\[(.*)\])?:\s*$")
 _TEXT_STATS = re.compile(r"@(\w*)(?:\[(.*)\])?: (?:count \d+, (?:average|total) |\{ ?\.count = )")
 _BUCKET = re.compile(r"[\[(]-?[\d.]+[KMGTPE]?(?:, -?[\d.]+[KMGTPE]?[)\]]|\.\.\.\)|\])\s+\d+ \|")
 _VERSION = re.compile(r"bpftrace v(\d\S*)$")
+_PROMPTS = lines.prompts_of(["bpftrace"])
 _ATTACHED = re.compile(r"(?:stdin:\S+ )?Attach(?:ing|ed) (\d+) probes?\b")
 _LOST = re.compile(r"Lost (\d+) (?:events|stacks)|Skipped (\d+) events", re.I)
 _NOTICE_WORD = re.compile(r"\b(?:Lost|Skipped) \d|WARNING: |ERROR: ")
@@ -103,8 +104,8 @@ class _Output:
         rows[key] = value
 
 
-class BpftraceRecogniser:
-    """Finds bpftrace output among other lines (the ``Recogniser`` protocol).
+class BpftraceRecogniser(Recogniser):
+    """Finds bpftrace output among other lines.
 
     One output ends where the next tracer attaches its probes, or where lines of something else follow the
     maps.
@@ -140,12 +141,12 @@ class BpftraceRecogniser:
             self._output = output
         return ()
 
-    def close(self, complete: bool = True) -> Iterable[Finding]:
-        """Judge what is left. ``complete`` is false where the text has no line ending at its very end."""
+    def close(self, cut_line: int = 0) -> Iterable[Finding]:
+        """Judge what is left."""
         output, self._output = self._output, None
         if output is None or output.supposed:
             return ()
-        if output.open_row and not complete:
+        if output.open_row and cut_line:
             output.problem(
                 "truncated",
                 "The output ends in a row without a line ending, so its number may be cut."
@@ -240,11 +241,12 @@ def parse_trace(text: str, stderr: str = "") -> Finding:
     """
     recogniser = BpftraceRecogniser()
     findings: list[Finding] = []
+    number = 1
     for number, line in enumerate(text.splitlines(), 1):
-        findings.extend(recogniser.feed(lines.clean(line), number))
+        findings.extend(recogniser.feed(lines.clean(line, _PROMPTS), number))
     for line in stderr.splitlines():
-        recogniser.notice(lines.clean(line).strip())
-    findings.extend(recogniser.close(complete=text.endswith("\n")))
+        recogniser.notice(lines.clean(line, _PROMPTS).strip())
+    findings.extend(recogniser.close(cut_line=0 if text.endswith("\n") else number))
     if not findings:
         return _nothing(text, stderr)
     if len(findings) > 1:
@@ -347,7 +349,7 @@ def _refusal(text: str) -> str:
 
 def _nothing(text: str, stderr: str) -> Finding:
     for line in [*text.splitlines(), *stderr.splitlines()]:
-        refusal = _refusal(lines.clean(line).strip())
+        refusal = _refusal(lines.clean(line, _PROMPTS).strip())
         if refusal:
             return _failed("tracer_error", f"bpftrace refused: {refusal}")
     if text.strip():
@@ -483,5 +485,5 @@ def iterate(text: str) -> Iterator[Finding]:
     """Every tracer output in a text, one after another."""
     recogniser = BpftraceRecogniser()
     for number, line in enumerate(text.splitlines(), 1):
-        yield from recogniser.feed(lines.clean(line), number)
+        yield from recogniser.feed(lines.clean(line, _PROMPTS), number)
     yield from recogniser.close()

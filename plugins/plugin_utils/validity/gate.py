@@ -1,34 +1,28 @@
 """The validity gate: what may be believed of one run.
 
-Exit codes of iperf3 and sockperf lie both ways, so a run is judged on the content of its record alone. A run
+Exit codes of benchmarks lie both ways, so a run is judged on the content of its record alone. A run
 is ``failed`` when nothing was measured, or when what ended it had nothing to do with the network
 (`NEVER_MEASURED`), and ``invalid`` when something was measured that cannot be believed;
 only ``valid`` runs give samples and system-call rows. A figure that was not measured is absent, never 0.
+
+What only one benchmark can get wrong, its folder looks for (`benchmarks.benchmark.Benchmark`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..addresses import canonical_address
+from ..benchmarks import BENCHMARKS, Benchmark
 from ..benchmarks.scan import scan
-from ..benchmarks.sockperf.output import LOST
 from ..model import Judgement, Sample, Side, Status, SyscallCount, Target
 from ..parsing.bounds import beyond, beyond_calls
 from ..parsing.finding import Finding
 from ..records.record import End, MalformedRecord, Record, Trouble, number_of, record_of
-from ..tracing.evidence import MESSAGE_SLACK, Evidence, examine, examine_vmm, per_gib, per_message
+from ..tracing.evidence import MESSAGE_SLACK, Evidence, calls_per, examine, examine_vmm
 from .host_figures import host_samples, set_clock
 from .reasons import CLOSING_WORDS, CONSEQUENCES, NEVER_MEASURED, REASONS
-
-SECONDS_TOLERANCE = 0.02
-SECONDS_TOLERANCE_MIN = 0.2
-SOCKPERF_CUT_SECONDS = 0.45
-"""sockperf drops the first 400 ms and the last 50 ms of what it measured."""
-BYTES_TOLERANCE = 0.02
-"""Share by which the bytes of the two ends may differ: what is under way when the clock stops."""
 
 
 def judge(record: Mapping[str, Any]) -> Judgement:
@@ -64,10 +58,11 @@ def _by_content(
     if trouble is not None:
         return _without_figures(trouble, measured=isinstance(client, Finding) and client.status != "failed")
     assert isinstance(client, Finding)
-    trouble = _not_as_planned(record, client) or _not_confirmed(record, client, server)
+    benchmark = BENCHMARKS[record.benchmark]
+    trouble = _not_as_planned(benchmark, record, client) or _not_confirmed(benchmark, record, client, server)
     if trouble is not None:
         return _without_figures(trouble, measured=True)
-    judgement = _believe(record, client, server if isinstance(server, Finding) else None)
+    judgement = _believe(benchmark, record, client, server if isinstance(server, Finding) else None)
     sentence = beyond(judgement.samples, client.measured) or beyond_calls(judgement.syscalls)
     return _without_figures(Trouble("out_of_bounds", sentence), measured=True) if sentence else judgement
 
@@ -84,10 +79,10 @@ def _read(record: Record, end: End | None) -> Finding | Trouble | None:
     """The one finding in an end's output, why there is not one, or ``None`` where the output is not known."""
     if end is None or end.stdout is None:
         return None
-    findings = [found for found in _scan_text(end.stdout) if found.tool == record.benchmark]
-    # iperf3 in text names its error on standard error alone; 3.9 in JSON too, beside a document without figures.
+    findings = _findings(record, end.stdout)
+    # Some tools name their error on standard error alone, even beside a document without figures.
     if not findings:
-        findings = [found for found in _scan_text(end.stderr) if found.tool == record.benchmark]
+        findings = _findings(record, end.stderr)
     elif len(findings) == 1 and (findings[0].status, findings[0].reason) == ("failed", "no_data"):
         findings = [found for found in _scan_text(end.stderr) if found.status == "failed"][:1] or findings
     if len(findings) > 1:
@@ -105,6 +100,12 @@ def _read(record: Record, end: End | None) -> Finding | Trouble | None:
         "unrecognised",
         f"The {end.side}'s output is not {record.benchmark}'s: it ends with {_last_line(end.stdout)!r}.",
     )
+
+
+def _findings(record: Record, text: str) -> list[Finding]:
+    """The outputs of the record's benchmark in a text; there are none of a benchmark that is not known."""
+    known = record.benchmark in BENCHMARKS
+    return [found for found in _scan_text(text) if found.tool == record.benchmark] if known else []
 
 
 def _scan_text(text: str) -> list[Finding]:
@@ -173,56 +174,30 @@ def _told_by_the_client(record: Record, client: Finding | Trouble | None) -> Tro
 # Something was measured: is it what was planned, and do both ends say the same?
 
 
-def _not_as_planned(record: Record, client: Finding) -> Trouble | None:
+def _not_as_planned(benchmark: Benchmark, record: Record, client: Finding) -> Trouble | None:
     return (
-        _other_duration(record, client)
-        or _other_parameters(record, client)
+        _other_duration(benchmark, record, client)
+        or _other_parameters(benchmark, record, client)
         or _other_peer(record, client)
-        or _too_many_messages(record, client)
-        or _lost_message(record, client)
-        or _mixed_versions(record, client)
+        or benchmark.not_as_planned(record, client)
     )
 
 
-def _other_duration(record: Record, client: Finding) -> Trouble | None:
+def _other_duration(benchmark: Benchmark, record: Record, client: Finding) -> Trouble | None:
     asked, measured = number_of(record.parameters, "seconds"), client.measured.get("seconds")
     if asked is None or measured is None:
         return None
-    windowed = record.benchmark == "sockperf" and record.parameters.get("mode") != "throughput"
-    expected = asked - SOCKPERF_CUT_SECONDS if windowed else asked
-    slack = max(SECONDS_TOLERANCE * expected, SECONDS_TOLERANCE_MIN)
-    least = expected - slack
-    if windowed:
-        # A sockperf that lost one message measures less and says nothing, so nothing more is forgiven there
-        # than what lies between two replies (under-load asks for one in a hundred).
-        least = (1 - SECONDS_TOLERANCE) * expected - min(3 * _reply_gap(client, asked), expected / 2)
-    told = f"measured {measured:g} s, {expected:g} s were to be measured in a run of {asked:g} s"
-    if measured < least:
+    due = benchmark.duration(record, client, asked)
+    told = f"measured {measured:g} s, {due.expected:g} s were to be measured in a run of {asked:g} s"
+    if measured < due.least:
         return Trouble("short_run", f"The client {told}.")
-    if measured > expected + slack:
+    if measured > due.most:
         return Trouble("long_run", f"The client {told}.")
     return None
 
 
-def _reply_gap(client: Finding, asked: float) -> float:
-    """Mean seconds between two replies; 0 where their number is not known."""
-    received = client.measured.get("messages_received", 0.0)
-    return asked / received if received > 0 else 0.0
-
-
-COMPARED_PARAMETERS = (
-    "protocol",
-    "parallel",
-    "message_bytes",
-    "reverse",
-    "bidir",
-    "mode",
-    "full_rtt",
-)
-
-
-def _other_parameters(record: Record, client: Finding) -> Trouble | None:
-    for name in COMPARED_PARAMETERS:
+def _other_parameters(benchmark: Benchmark, record: Record, client: Finding) -> Trouble | None:
+    for name in benchmark.compared:
         planned, shown = record.parameters.get(name), client.parameters.get(name)
         if planned is None or shown is None or planned == shown:
             continue
@@ -244,100 +219,26 @@ def _without_zone(address: object) -> str:
     return canonical_address(str(address).partition("%")[0])
 
 
-def _too_many_messages(record: Record, client: Finding) -> Trouble | None:
-    """In a ping-pong one message at a time is on its way, so their round trips one after another fill the run."""
-    burst = number_of(record.parameters, "burst") or client.parameters.get("burst") or 1
-    if record.benchmark != "sockperf" or record.parameters.get("mode") != "ping-pong" or burst != 1:
-        return None
-    figures = {sample.metric: sample.value for sample in client.samples}
-    rate, trip = figures.get("message_rate"), figures.get("rtt_mean", 2 * figures.get("latency_mean", 0.0))
-    if rate is None or rate * trip / 1e6 <= 1 + SECONDS_TOLERANCE:
-        return None
-    told = f"{rate:.0f} round trips a second of {trip:.3f} us each do not fit into a second"
-    return Trouble("out_of_bounds", f"{told} of a ping-pong.")
-
-
-def _lost_message(record: Record, client: Finding) -> Trouble | None:
-    """What is a figure of the other modes ends a ping-pong, or makes it two that overlap."""
-    if record.benchmark != "sockperf" or record.parameters.get("mode") != "ping-pong":
-        return None
-    figures = {sample.metric: sample.value for sample in client.samples}
-    counts = [int(figures.get(name, 0)) for name in ("dropped", "duplicated", "out_of_order")]
-    return Trouble("message_lost", LOST.format(*counts)) if any(counts) else None
-
-
-def _mixed_versions(record: Record, client: Finding) -> Trouble | None:
-    if record.benchmark != "iperf3" or _protocol(record, client) != "udp":
-        return None
-    versions = {end.side: _version(end.tool_version) for end in record.ends}
-    known = {version for version in versions.values() if version is not None}
-    if len(known) < 2:
-        return None
-    told = ", ".join(f"{side} {version}" for side, version in versions.items())
-    return Trouble("mixed_versions", f"UDP between different versions ({told}) reports a wrong loss.")
-
-
-def _protocol(record: Record, client: Finding) -> str:
-    return str(record.parameters.get("protocol") or client.parameters.get("protocol") or "tcp").lower()
-
-
-def _version(line: str | None) -> str | None:
-    found = re.search(r"\d+(?:\.\d+)+", line or "")
-    return found.group(0) if found else None
-
-
-def _not_confirmed(record: Record, client: Finding, server: Finding | Trouble | None) -> Trouble | None:
-    """Whether the server's output contradicts the client's. Hand-kept notes have none: nothing to compare."""
-    if server is None:
+def _not_confirmed(
+    benchmark: Benchmark, record: Record, client: Finding, server: Finding | Trouble | None
+) -> Trouble | None:
+    """Whether the server's output contradicts the client's. Handwritten notes have none: nothing to compare."""
+    if server is None or not benchmark.server_reports:
         return None
     if isinstance(server, Trouble):
         return Trouble("server_unconfirmed", server.detail)
-    if _only_sent(record, server):
+    if benchmark.has_nothing_to_confirm(record, server):
         return None
     if server.status != "valid":
         trouble = _known(Trouble(server.reason, server.detail), "tool_error")
         return Trouble(trouble.reason, f"server: {trouble.detail}")
-    if record.benchmark == "sockperf":
-        return _other_messages(record, client, server)
-    return _other_bytes(client, server)
-
-
-def _only_sent(record: Record, server: Finding) -> bool:
-    """Whether the server only sent data, so that it cannot have a receiver's figure."""
-    return bool(record.parameters.get("reverse")) and server.reason == "no_data"
-
-
-def _other_messages(record: Record, client: Finding, server: Finding) -> Trouble | None:
-    handled = server.measured.get("messages_handled")
-    sent = client.measured.get("messages_sent")
-    if handled is None:
-        return Trouble(
-            "server_unconfirmed",
-            "The server did not say how many messages it handled; another server may have answered.",
-        )
-    if sent is None:
-        return None
-    mode = record.parameters.get("mode") or client.mode
-    may_lose = mode in ("under-load", "throughput") and _protocol(record, client) == "udp"
-    lost = sent - handled
-    if -MESSAGE_SLACK <= lost <= MESSAGE_SLACK or (may_lose and lost > 0):
-        return None
-    return Trouble("ends_disagree", f"The client sent {sent:.0f} messages, the server handled {handled:.0f}.")
-
-
-def _other_bytes(client: Finding, server: Finding) -> Trouble | None:
-    one, other = client.measured.get("bytes_received"), server.measured.get("bytes_received")
-    if one is None or other is None or abs(one - other) <= BYTES_TOLERANCE * max(one, other):
-        return None
-    return Trouble(
-        "ends_disagree", f"{one:.0f} bytes arrived by the client's output, {other:.0f} by the server's."
-    )
+    return benchmark.not_confirmed(record, client, server)
 
 
 # The run is valid: its figures.
 
 
-def _believe(record: Record, client: Finding, server: Finding | None) -> Judgement:
+def _believe(benchmark: Benchmark, record: Record, client: Finding, server: Finding | None) -> Judgement:
     # What the server says it handled or received comes from itself; everything else from the client.
     figures = {**client.measured, **_handled(server)}
     samples = list(client.samples)
@@ -348,7 +249,7 @@ def _believe(record: Record, client: Finding, server: Finding | None) -> Judgeme
         samples.extend(host_samples(end))
         if not record.traced:
             continue
-        evidence = examine(record, end, figures)
+        evidence = examine(record, end, figures, benchmark.trace_mismatch)
         evidences.append((end, evidence))
         rows.extend(evidence.rows)
         for word, sentence in evidence.checks.items():
@@ -357,27 +258,27 @@ def _believe(record: Record, client: Finding, server: Finding | None) -> Judgeme
     suspect = record.imported and "trace_mismatch" in checks
     for end, evidence in evidences:
         if evidence.belongs and not suspect:
-            samples.extend(_per_unit(record, end.side, evidence.rows, figures))
+            samples.extend(_per_unit(benchmark, end.side, evidence.rows, figures))
     for observation in record.server.observations if record.server else ():
         evidence = examine_vmm(observation)
         rows.extend(evidence.rows)
-        samples.extend(_per_unit(record, observation.side, evidence.rows, figures, "vmm") if evidence.rows else ())
+        samples.extend(_per_unit(benchmark, observation.side, evidence.rows, figures, "vmm") if evidence.rows else ())
         for word, sentence in evidence.checks.items():
             checks[word] = f"{checks[word]}; {sentence}" if word in checks else sentence
     return Judgement("valid", "", "", checks, tuple(samples), tuple(rows))
 
 
 def _per_unit(
-    record: Record,
+    benchmark: Benchmark,
     side: Side,
     rows: tuple[SyscallCount, ...],
     figures: Mapping[str, float],
     target: Target = "process",
 ) -> Iterator[Sample]:
-    if record.benchmark == "sockperf" and figures.get("messages_sent", 0) > 0:
-        yield per_message(rows, side, figures["messages_sent"], target)
-    if record.benchmark == "iperf3" and figures.get("bytes_received", 0) > 0:
-        yield per_gib(rows, side, figures["bytes_received"], target)
+    for unit in benchmark.units:
+        amount = figures.get(unit.figure, 0) / unit.size
+        if amount > 0:
+            yield calls_per(unit.name, amount, rows, side, target)
 
 
 def _handled(server: Finding | None) -> Mapping[str, float]:

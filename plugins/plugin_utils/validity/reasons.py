@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-REASONS: Mapping[str, str] = MappingProxyType(
+from ..benchmarks import BENCHMARKS
+
+_GENERAL: Mapping[str, str] = MappingProxyType(
     {
         # Nothing was measured.
         "unreachable": "The controller could not reach a host.",
@@ -57,7 +59,6 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "no_observations": "There is no valid observation.",
         "ends_disagree": "The two ends do not agree on what was transferred.",
         "server_unconfirmed": "The server's output does not prove that it was the one that answered.",
-        "mixed_versions": "The ends run different iperf3 versions, whose UDP loss cannot be believed.",
         "out_of_bounds": "A figure is beyond what any network carries or any run can measure.",
         "streams_disagree": "The rows of the streams are not as many as the streams, or do not add up to their sum.",
         "several_runs": "One output holds more than one run.",
@@ -72,7 +73,10 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "histogram": "The trace holds a histogram, which has no counts per call.",
     }
 )
-"""Every reason a run can be invalid or failed for, and what it means."""
+REASONS: Mapping[str, str] = MappingProxyType(
+    {**_GENERAL, **{word: text for benchmark in BENCHMARKS.values() for word, text in benchmark.reasons.items()}}
+)
+"""Every reason a run can be invalid or failed for, and what it means; some are those of one benchmark."""
 CHECKS: Mapping[str, str] = MappingProxyType(
     {
         "trace_mismatch": "The system-call counts cannot belong to the run beside them.",

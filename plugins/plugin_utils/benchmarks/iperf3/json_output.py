@@ -19,9 +19,9 @@ from statistics import median_high
 from typing import Any
 
 from ...model import JsonObject, Side
-from ...parsing.finding import Finding
+from ...parsing.finding import Finding, Recogniser
 from ...parsing.stall import Interval
-from .measured import Datagrams, Direction, Measured, Problem, classify_error, judge
+from .measured import Datagrams, Direction, Measured, Problem, classify_error, to_finding
 from .text_output import receivers_datagrams
 
 REVERSE_SUFFIX = "_bidir_reverse"
@@ -86,7 +86,7 @@ def parse_document(text: str) -> Finding:
 
     Text without a document is a failed run too: what iperf3 said instead decides the reason.
     """
-    return judge(measure(_load(text)))
+    return to_finding(measure(_load(text)))
 
 
 def _load(text: str) -> Loaded:
@@ -119,7 +119,7 @@ def _no_document(text: str) -> Problem:
     return Problem("malformed", "There is no JSON document in the output.")
 
 
-class JsonRecogniser:
+class JsonRecogniser(Recogniser):
     """Finds iperf3's JSON in lines, one finding a run; other programs' JSON is passed over."""
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ class JsonRecogniser:
         found = self._scanner.feed(line, number)
         return self._judged(found) if found else ()
 
-    def close(self) -> Iterable[Finding]:
+    def close(self, cut_line: int = 0) -> Iterable[Finding]:
         """Give back the run that the text ends in, if it ends in one."""
         return self._judged(self._scanner.close())
 
@@ -141,7 +141,7 @@ class JsonRecogniser:
         findings = []
         for loaded in found:
             if not (self._found_any and _is_idle_server(loaded.document)):
-                findings.append(judge(measure(loaded)))
+                findings.append(to_finding(measure(loaded)))
             self._found_any = True
         return findings
 

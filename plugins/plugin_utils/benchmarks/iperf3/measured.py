@@ -1,6 +1,6 @@
 """What iperf3's JSON and text have in common: one measured run as data, and the judgement on its content.
 
-The two readers turn what they find into a :class:`Measured`; :func:`judge` turns that into a ``Finding``. A
+The two readers turn what they find into a :class:`Measured`; :func:`to_finding` turns that into a ``Finding``. A
 figure that the output does not hold is ``None`` here and absent in the finding, never 0.
 """
 
@@ -27,7 +27,6 @@ _PACKET_TOLERANCE_COUNT = 64
 _PACKET_TOLERANCE_FEW = 0.1
 """Of a short run, no more than this share."""
 _OMIT_LOSS_MENDED = (3, 14)
-_RECEIVERS_METRICS = frozenset({"loss", "jitter", "packets_per_second"})
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def version_number(version: str | None) -> tuple[int, ...]:
     return tuple(int(part) for part in match.group().split(".")) if match else ()
 
 
-def judge(run: Measured) -> Finding:
+def to_finding(run: Measured) -> Finding:
     """Decide what one run's output is worth, on its content alone, and name its figures."""
     run = _with_directions(_with_directions(run, _drop_untrusted_loss), _derive_throughput)
     problem = _first_problem(run)
@@ -411,23 +410,3 @@ def _direction_samples(direction: Direction, suffix: str) -> list[Sample]:
     if counts.jitter_ms is not None:
         found.append(Sample(f"jitter{suffix}", "us", 1000 * counts.jitter_ms))
     return found
-
-
-def reconcile(client: Finding, server: Finding) -> Finding:
-    """Return the client's finding with the server's own account of the datagrams it received.
-
-    For the two ends' findings of one UDP run towards the server. The server counts what arrives; a client of
-    another version may tell it wrongly, or leave it out.
-    """
-    own = {sample.metric: sample for sample in server.samples if sample.metric in _RECEIVERS_METRICS}
-    towards_server = (
-        client.mode in ("udp", "udp-bidir") and client.side == "client" and server.side == "server"
-    )
-    if not towards_server or server.status != "valid" or "loss" not in own:
-        return client
-    kept = tuple(sample for sample in client.samples if sample.metric not in own)
-    told = {sample.metric: sample for sample in client.samples}.get("loss")
-    notes = tuple(note for note in client.notes if not note.startswith("loss is left out"))
-    if told is None or told.value != own["loss"].value:
-        notes = (*notes, "loss is the server's own count: the client's differs or is missing")
-    return replace(client, samples=(*kept, *own.values()), notes=notes)

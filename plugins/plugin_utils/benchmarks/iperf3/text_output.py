@@ -18,9 +18,9 @@ from statistics import median_high
 from typing import Any
 
 from ...model import Side
-from ...parsing.finding import Finding
+from ...parsing.finding import Finding, Recogniser
 from ...parsing.stall import Interval
-from .measured import Datagrams, Direction, Measured, Problem, classify_error, judge
+from .measured import Datagrams, Direction, Measured, Problem, classify_error, to_finding
 
 _ROW = re.compile(
     r"\[\s*(?P<id>\d+|SUM)\](?:\[(?P<role>[TR]X-[CS])\])?"
@@ -250,7 +250,7 @@ def _interval(row: _Row) -> Interval:
     return Interval(row.start, row.end, row.transfer, row.datagrams.lost, row.datagrams.packets)
 
 
-class TextRecogniser:
+class TextRecogniser(Recogniser):
     """Finds iperf3 runs in text, one finding a run, holding one run at a time."""
 
     def __init__(self) -> None:
@@ -277,17 +277,18 @@ class TextRecogniser:
             return ()
         return self._feed_words(text, number)
 
-    def divide(self) -> None:
+    def divide(self, line: str) -> Iterable[Finding]:
         """Know that a fence or a heading stands here: no output is continued behind it."""
         run = self._run
         if run is not None and (run.summary or run.wordless):
             run.followed = True
+        return ()
 
     def close(self, cut_line: int = 0) -> Iterable[Finding]:
         """Give back the run that the text ends in, if it ends in one.
 
-        ``cut_line`` is the number of the last line where that has no line ending: it may be the beginning of
-        what is wrapped around a further row, so it does not prove that the summary is whole.
+        A line that was cut off may be the beginning of what is wrapped around a further row, so it does not prove
+        that the summary is whole.
         """
         if self._run is not None and self._run.followed_at == cut_line:
             self._run.followed_at = 0
@@ -492,7 +493,7 @@ class TextRecogniser:
             self._early = [message for message in self._early if message not in mine]
             run.troubles = mine
         self._found_any = True
-        finding = judge(_measure(run))
+        finding = to_finding(_measure(run))
         # One row alone may as well be of several runs that went alike as of one whose row is there twice.
         return [finding, *(replace(finding, line=line) for line in run.twins if not _has_many(run))]
 
@@ -511,7 +512,7 @@ def _orphan(message: str, line: int) -> Finding:
     client = "connect to server" in message or "server is busy" in message
     problem = Problem(classify_error(message), message)
     side: Side | None = "client" if client else _speaker(message)
-    return judge(Measured(side=side, problems=(problem,), line=line))
+    return to_finding(Measured(side=side, problems=(problem,), line=line))
 
 
 def _measure(run: _Run) -> Measured:

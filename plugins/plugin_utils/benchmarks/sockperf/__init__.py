@@ -1,1 +1,5 @@
 """Everything that knows sockperf."""
+
+from .benchmark import BENCHMARK
+
+__all__ = ["BENCHMARK"]

@@ -21,11 +21,11 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from ...model import Sample, Side, Status
 from ...parsing import lines
-from ...parsing.finding import Finding
+from ...parsing.finding import Finding, Recogniser
 
 WINDOW_LOST_SECONDS = 0.45
 """The first 400 ms and the last 50 ms of a timed run are not in the valid window."""
@@ -46,6 +46,7 @@ _FAILED = frozenset(
 _PROBLEMS_KEPT = 32
 """Kinds of problems and notes kept of one run: a server prints one line a message that it cannot read."""
 
+_PROMPTS = lines.prompts_of(["sockperf"], read=["sockperf"])
 _COUNT = r"(\d+)"
 _FIGURE = r"(-?\d+\.\d{3})"
 _BANNER = re.compile(r"== version #(\d[\w.]*)")
@@ -209,8 +210,8 @@ class _Run:
             self.notes.append(text)
 
 
-class SockperfRecogniser:
-    """Finds sockperf output among other lines (the ``Recogniser`` protocol).
+class SockperfRecogniser(Recogniser):
+    """Finds sockperf output among other lines.
 
     A command line such as ``sockperf ping-pong -i 10.0.0.1 -t 30`` before an output says what was asked of
     it. A client's and a server's output may be interleaved. ``seconds`` is
@@ -239,7 +240,7 @@ class SockperfRecogniser:
             return self._message(text, number)
         return ()
 
-    def close(self) -> Iterable[Finding]:
+    def close(self, cut_line: int = 0) -> Iterable[Finding]:
         """Judge what is left."""
         left = [run for run in (self._head, self._client, self._server) if run is not None]
         self._head = self._client = self._server = self._asked = None
@@ -426,7 +427,7 @@ def iterate(text: str, seconds: float | None = None) -> Iterator[Finding]:
     """Every run in a text, one finding a server; ``seconds`` as in ``parse_sockperf``."""
     recogniser = SockperfRecogniser(seconds)
     for number, line in enumerate(text.splitlines(), 1):
-        yield from recogniser.feed(lines.clean(line), number)
+        yield from recogniser.feed(lines.clean(line, _PROMPTS), number)
     yield from recogniser.close()
 
 
@@ -860,62 +861,3 @@ def _rates_agree(run: _Run, messages: int, seconds: float, size: int) -> bool:
     mebibytes = run.stream_rate * size / 2**20
     slack = 0.51 * 10.0**-decimals
     return any(abs(printed - mebibytes / unit) <= slack + 1e-9 * mebibytes for unit in (1, 1000))
-
-
-@dataclass(frozen=True)
-class FullLogRow:
-    """One message of a ``--full-log`` file: times in seconds on sockperf's own clock, ``value_us`` as
-    logged."""
-
-    server: int
-    sent_seconds: float
-    received_seconds: float
-    kind: Literal["latency", "rtt"]
-    value_us: float
-
-
-_LOG_COLUMNS = re.compile(
-    r"(?:packet, )?txTime(?:\(sec\))?, rxTime(?:\(sec\))?(?:, (latency|rtt|rtt/2)\(usec\))?$"
-)
-_LOG_ROW = re.compile(r"(?:\d+, )?(\d+\.\d{9}), (\d+\.\d{9})(?:, (-?\d+\.\d{3}))?$")
-
-
-def full_log_rows(rows: Iterable[str]) -> Iterator[FullLogRow]:
-    """The messages of a full log, one after another, in constant memory.
-
-    Percentiles of several runs may be pooled from these and from nothing else. Where the file has no column
-    of latencies (2.x) it is half the time between sending and receiving, as sockperf's own percentiles are.
-    """
-    kind: Literal["latency", "rtt"] | None = None
-    server = 0
-    for line in rows:
-        text = line.strip()
-        heading = _SERVER.match(text)
-        if heading:
-            server = int(heading.group(1))
-        columns = _LOG_COLUMNS.match(text)
-        if columns:
-            kind = "rtt" if columns.group(1) == "rtt" else "latency"
-        elif text.startswith("---"):
-            if kind is not None and not text.strip("-"):
-                kind = None
-        elif kind is not None:
-            found = _LOG_ROW.match(text)
-            if found:
-                yield _log_row(found, server, kind)
-
-
-def _log_row(found: re.Match[str], server: int, kind: Literal["latency", "rtt"]) -> FullLogRow:
-    sent, received = float(found.group(1)), float(found.group(2))
-    half = 1.0 if kind == "rtt" else 0.5
-    value = (received - sent) * 1e6 * half if found.group(3) is None else float(found.group(3))
-    return FullLogRow(server, sent, received, kind, value)
-
-
-def pool(logs: Iterable[Iterable[FullLogRow]]) -> dict[str, list[float]]:
-    """The values of several full logs in one sorted list (us) for each kind, ``latency`` and ``rtt``."""
-    values: dict[str, list[float]] = {}
-    for rows in logs:
-        for row in rows:
-            values.setdefault(row.kind, []).append(row.value_us)
-    return {kind: sorted(figures) for kind, figures in values.items()}

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.module_utils._host.fingerprint import host_kind
+from ansible_collections.pairbench.lab.plugins.module_utils._host.fingerprint import host_kind, tool
 
 
 def host(root: Path, files: dict[str, str], separate_network: bool = False) -> str:
@@ -73,3 +73,14 @@ def test_where_process_1_may_not_be_looked_at_the_kernel_thread_is(tmp_path: Pat
     assert host_kind(str(tmp_path)) == "namespace"
     (tmp_path / "proc/2/comm").write_text("some program\n", encoding="utf-8")
     assert host_kind(str(tmp_path)) == "vm"
+
+
+def test_a_tool_tells_its_version_when_it_is_asked_in_its_own_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "yardstick"
+    program.write_text('#!/bin/sh\n[ "$1" = -V ] && echo "yardstick 1.2" && echo "and more"\n', encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    found = tool("yardstick", ["-V"])
+    assert found is not None and (found["path"], found["version"]) == (str(program), "yardstick 1.2")
+    assert tool("yardstick")["version"] == ""
+    assert tool("no-such-tool") is None

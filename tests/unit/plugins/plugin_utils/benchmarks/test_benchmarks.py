@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import BENCHMARKS, CaseError, build_cases
+from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.benchmark import Port
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,7 +30,7 @@ def test_defaults_are_the_commands_people_type() -> None:
     commands = BENCHMARKS["sockperf"].commands(SOCKPERF, "10.10.1.2", "10.10.1.1", 11111)
     assert " ".join(commands.server) == "sockperf server -i 10.10.1.2 -p 11111"
     assert " ".join(commands.client) == "sockperf ping-pong -i 10.10.1.2 -p 11111 -m 64 -t 30"
-    assert commands.stop == "interrupt" and commands.protocol == "udp"
+    assert commands.stop == "interrupt" and commands.ports == (Port("udp", 11111),)
 
 
 def test_every_parameter_reaches_the_command() -> None:

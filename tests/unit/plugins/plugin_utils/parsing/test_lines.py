@@ -6,10 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.plugin_utils.parsing.lines import clean
+from ansible_collections.pairbench.lab.plugins.plugin_utils.parsing import lines
 from clone import CAPTURES
 from hypothesis import given
 from hypothesis import strategies as st
+
+PROMPTS = lines.prompts_of(("iperf3", "sockperf", "bpftrace"), read=["sockperf"])
+
+
+def clean(line: str) -> str:
+    return lines.clean(line, PROMPTS)
+
 
 RAW = [
     "[ ID] Interval           Transfer     Bitrate         Retr  Cwnd",

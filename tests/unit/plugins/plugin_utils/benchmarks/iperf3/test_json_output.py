@@ -16,7 +16,6 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.iperf3.js
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.iperf3.measured import (
     classify_error,
-    reconcile,
     version_number,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.parsing.finding import Finding
@@ -244,16 +243,6 @@ def test_the_servers_own_losses_are_preferred() -> None:
     finding = changed(consistent, "3.12/udp-server-output.client.json")
     assert metrics(finding)["loss"] == pytest.approx(25, abs=0.1)
     assert any("3.9" in note for note in finding.notes)
-
-
-def test_both_ends_together_have_the_loss() -> None:
-    folder = "mixed/3.22-to-3.12/udp-loss"
-    client, server = (parse_document(text_of(f"{folder}.{end}.json")) for end in ("client", "server"))
-    both = metrics(reconcile(client, server))
-    assert both["loss"] == metrics(server)["loss"]
-    assert both["throughput_received"] == metrics(client)["throughput_received"]
-    tcp = parse_document(text_of("3.12/tcp.client.json"))
-    assert reconcile(tcp, parse_document(text_of("3.12/tcp.server.json"))) == tcp
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,8 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.sockperf 
 from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.sockperf.output import (
     SockperfRecogniser,
     enough_observations,
-    full_log_rows,
     iterate,
     parse_sockperf,
-    pool,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.parsing.finding import Finding
 from hypothesis import given, settings
@@ -317,25 +315,6 @@ def test_nothing_at_all(text: str) -> None:
 def test_something_else() -> None:
     assert (parse_sockperf("hello\n").status, parse_sockperf("hello\n").reason) == ("failed", "malformed")
     assert list(iterate("hello\n[  5] 0.00-1.00 sec\n# Throughput\n")) == []
-
-
-@pytest.mark.parametrize("kind", ["rtt", "latency"])
-def test_full_log_rows_pool_to_the_printed_distribution(kind: str) -> None:
-    text = (CAPTURES / "3.7-debian12" / f"full-log-{kind}.txt").read_text(encoding="utf-8")
-    rows = list(full_log_rows(text.splitlines()))
-    found = figures(parse_sockperf(text))
-    values = pool([rows])
-    assert list(values) == [kind]
-    assert values[kind][0] == pytest.approx(found[f"{kind}_min"], abs=0.002)
-    assert values[kind][-1] == pytest.approx(found[f"{kind}_max"], abs=0.002)
-    rank = int(0.5 + 0.5 * len(values[kind])) - 1
-    assert values[kind][rank] == pytest.approx(found[f"{kind}_p50"], abs=0.002)
-    assert len(pool([rows, rows])[kind]) == 2 * len(rows)
-
-
-def test_full_log_of_2_x_has_no_column_of_latencies() -> None:
-    text = "---\ntxTime, rxTime\n1.000000000, 1.000020000\n2.000000000, 2.000040000\n---\n3.0, 4.0\n"
-    assert [row.value_us for row in full_log_rows(text.splitlines())] == pytest.approx([10.0, 20.0])
 
 
 JUNK = [

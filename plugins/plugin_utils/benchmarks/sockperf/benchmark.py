@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from ...model import SyscallCount
+from ...parsing.finding import Finding
+from ...records.record import End, Record, Trouble
 from ..benchmark import (
     HOST_PARAMETERS,
+    PER_MESSAGE,
     Benchmark,
     Commands,
+    Duration,
     Parameter,
+    Port,
     at_least,
     host_marks,
     host_problems,
     unsafe_arguments,
 )
+from ..command_line import Command
+from . import checks, notes
+from .output import SockperfRecogniser
 
 WARM_UP_SECONDS = 3.5
 """Warm-up messages, the two seconds that sockperf sleeps before it measures, and memory that it touches first."""
@@ -37,6 +46,22 @@ class Sockperf(Benchmark):
         *HOST_PARAMETERS,
         Parameter("extra_args", "list", ""),
     )
+    recognisers = (SockperfRecogniser,)
+    units = (PER_MESSAGE,)
+    headlines = (
+        ("throughput_sent", "throughput sent"),
+        ("latency_p50", "latency p50"),
+        ("latency_p99", "latency p99"),
+        ("latency_p99.9", "latency p99.9"),
+        ("rtt_p50", "round trip p50"),
+        ("rtt_p99", "round trip p99"),
+        ("rtt_p99.9", "round trip p99.9"),
+        ("message_rate", "message rate"),
+    )
+    decisive = ("latency_p50", "rtt_p50", "message_rate")
+    result_lines = "[Total Run]"
+    reads_commands = True
+    compared = ("protocol", "message_bytes", "mode", "full_rtt")
 
     def problems(self, parameters: Mapping[str, Any]) -> list[str]:
         found = at_least(parameters, self.name, "seconds", 1, 86400)
@@ -85,7 +110,24 @@ class Sockperf(Benchmark):
             call.append("--full-rtt")
         call += [str(item) for item in parameters["extra_args"]]
         protocol: Literal["tcp", "udp"] = "tcp" if parameters["protocol"] == "tcp" else "udp"
-        return Commands(tuple(listen), tuple(call), protocol, port, "interrupt")
+        return Commands(tuple(listen), tuple(call), (Port(protocol, port),), "interrupt")
+
+    def duration(self, record: Record, client: Finding, asked: float) -> Duration:
+        return checks.duration(record, client, asked)
+
+    def not_as_planned(self, record: Record, client: Finding) -> Trouble | None:
+        return checks.too_many_messages(record, client) or checks.lost_message(record, client)
+
+    def not_confirmed(self, record: Record, client: Finding, server: Finding) -> Trouble | None:
+        return checks.other_messages(record, client, server)
+
+    def trace_mismatch(
+        self, record: Record, end: End, rows: Sequence[SyscallCount], figures: Mapping[str, float]
+    ) -> str | None:
+        return checks.other_calls(end, rows, figures)
+
+    def read_command(self, argv: tuple[str, ...]) -> Command | None:
+        return notes.read_command(argv)
 
 
 def _rate_problems(mps: Any) -> list[str]:

@@ -9,16 +9,26 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...model import SyscallCount
+from ...parsing.finding import Finding
+from ...records.record import End, Record, Trouble
 from ..benchmark import (
     HOST_PARAMETERS,
+    PER_GIB,
     Benchmark,
     Commands,
     Parameter,
+    Port,
     at_least,
     host_marks,
     host_problems,
     unsafe_arguments,
 )
+from ..command_line import Command
+from ..transfer import Transfer
+from . import checks, intervals, notes
+from .json_output import JsonRecogniser
+from .text_output import TextRecogniser
 
 NAMED = (("b", "bitrate"), ("pps", "packets_per_second"), ("l", "length"), ("w", "window"), ("C", "congestion"))
 """What stands before the value in a case's name."""
@@ -48,6 +58,20 @@ class Iperf3(Benchmark):
         *HOST_PARAMETERS,
         Parameter("extra_args", "list", ""),
     )
+    recognisers = (JsonRecogniser, TextRecogniser)
+    units = (PER_GIB,)
+    headlines = (
+        ("throughput_received", "throughput received"),
+        ("throughput_sent", "throughput sent"),
+        ("retransmits", "retransmits"),
+        ("loss", "loss"),
+        ("jitter", "jitter"),
+    )
+    decisive = ("throughput_received",)
+    result_lines = "[SUM] rows"
+    reasons = checks.REASONS
+    compared = ("protocol", "parallel", "reverse", "bidir")
+    has_intervals = True
 
     def problems(self, parameters: Mapping[str, Any]) -> list[str]:
         found = at_least(parameters, self.name, "seconds", 1, 86400)
@@ -117,7 +141,7 @@ class Iperf3(Benchmark):
         call += [option for option, name in (("-R", "reverse"), ("-Z", "zerocopy")) if parameters[name]]
         call += [str(item) for item in parameters["extra_args"]]
         # The control connection is TCP whatever the test is, so the port to watch is too.
-        return Commands(listen, tuple(call), "tcp", port, "exits")
+        return Commands(listen, tuple(call), (Port("tcp", port),), "exits")
 
     def version_problem(self, parameters: Mapping[str, Any], server: str, client: str) -> str | None:
         """Mixed versions misreport UDP loss (esnet/iperf issue 2055): refuse them."""
@@ -127,6 +151,26 @@ class Iperf3(Benchmark):
             f"iperf3 is {_release(server)} on the server and {_release(client)} on the client; under UDP "
             "different versions report wrong loss. Install the same version on both, or use iperf3_protocol: tcp"
         )
+
+    def not_as_planned(self, record: Record, client: Finding) -> Trouble | None:
+        return checks.mixed_versions(record, client)
+
+    def has_nothing_to_confirm(self, record: Record, server: Finding) -> bool:
+        return checks.only_sent(record, server)
+
+    def not_confirmed(self, record: Record, client: Finding, server: Finding) -> Trouble | None:
+        return checks.other_bytes(client, server)
+
+    def trace_mismatch(
+        self, record: Record, end: End, rows: Sequence[SyscallCount], figures: Mapping[str, float]
+    ) -> str | None:
+        return checks.too_few_calls(record, end, rows, figures)
+
+    def transfer_of(self, record: Mapping[str, Any]) -> Transfer | None:
+        return intervals.transfer_of(record)
+
+    def read_command(self, argv: tuple[str, ...]) -> Command | None:
+        return notes.read_command(argv)
 
 
 def _bitrate(parameters: Mapping[str, Any]) -> str:
