@@ -1,11 +1,11 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
-"""List the steps of which something is left, in portions."""
+"""List the steps of which something is left, in batches."""
 
 from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
-from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.ends import portions
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.ends import batches
 
 
 class ActionModule(ActionBase):
@@ -20,9 +20,9 @@ class ActionModule(ActionBase):
         only = None if plan["only"] is None else frozenset(plan["only"])
         result.update(
             changed=False,
-            portions=[
-                {"renew": portion.renew, "steps": [{"index": index, "title": title} for index, title in portion.steps]}
-                for portion in portions(live.plan, live.done, only, plan["lease_seconds"])
+            batches=[
+                {"renew": batch.renew, "steps": [{"index": index, "title": title} for index, title in batch.steps]}
+                for batch in batches(live.plan, live.done, only, plan["lease_seconds"])
             ],
         )
         return result

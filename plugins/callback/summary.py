@@ -29,10 +29,9 @@ from ansible.plugins.callback import CallbackBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.processes import descriptors_problem
 from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.watchdog import Watchdog
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
-from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.assembler import RecordAssembler
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.assembler import Kept, RecordAssembler, records_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.deadlines import Deadlines
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.ends import session_of, side_of
-from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.kept import Kept, records_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.live_pass import LivePass
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.progress import Progress
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plain_text import printable

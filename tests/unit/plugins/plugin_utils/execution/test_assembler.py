@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.kept import Kept, records_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.assembler import Kept, records_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan
 
