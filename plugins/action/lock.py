@@ -15,8 +15,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        live = live_pass.current()
-        refusal = live.refusal if live else "the callback pairbench.lab.summary is off"
+        refusal = live_pass.why_refused()
         result.update(changed=False, failed=bool(refusal))
         if refusal:
             result["msg"] = f"Nothing was measured. {refusal}"

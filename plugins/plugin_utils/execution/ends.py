@@ -36,6 +36,10 @@ class Batch:
     steps: tuple[tuple[int, str], ...]
     """Position and title of each."""
 
+    def to_json(self) -> dict[str, Any]:
+        """This batch as the playbook reads it."""
+        return {"renew": self.renew, "steps": [{"index": index, "title": title} for index, title in self.steps]}
+
 
 def batches(plan: Plan, done: Container[str], only: frozenset[str] | None, lease_seconds: float) -> list[Batch]:
     """The steps of which something is left, in batches: Ansible's loops over files do not like to be long.

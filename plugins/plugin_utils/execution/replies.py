@@ -162,6 +162,13 @@ def failure_of(returned: Mapping[str, Any]) -> str:
     return " ".join(printable(" ".join(part[-LONGEST_LINE:].split()), LONGEST_LINE) for part in told if part) or "no message"
 
 
+def cut_off(returned: Mapping[str, Any]) -> dict[str, Any]:
+    """The result where the connection was killed, as the watchdog does at the deadline: nothing was said of the host."""
+    if returned.get("failed") and isinstance(returned.get("rc"), int) and returned["rc"] < 0:
+        return {"unreachable": True, "msg": f"the connection was ended by signal {-returned['rc']}"}
+    return {}
+
+
 def interpreter_facts(returned: Mapping[str, Any]) -> dict[str, Any]:
     """The only fact that a module of ours may set: which Python Ansible found on the host, so that it is found once."""
     facts = returned.get("ansible_facts")
