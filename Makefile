@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 INVENTORY ?= lab
 # More options for the playbook of `make bench`, like OPTIONS="-e pairbench_blocks=1".
 OPTIONS ?=
+# What runs the integration tests; `.ci/run` has a program that tries failed ones once more.
+INTEGRATION_PYTEST ?= $(BIN)/pytest
 # Namespaces and the tracer need root.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # Without it the default lab is measured untraced, in a user namespace, as a sweep of another name.
@@ -43,10 +45,10 @@ test-unit: venv
 	$(BIN)/pytest tests/unit
 
 test-integration: tools
-	$(SUDO) $(BIN)/pytest tests/integration -m 'not slow'
+	$(SUDO) $(INTEGRATION_PYTEST) tests/integration -m 'not slow'
 
 test-slow: tools
-	$(SUDO) $(BIN)/pytest tests/integration -m slow
+	$(SUDO) $(INTEGRATION_PYTEST) tests/integration -m slow
 
 lint: venv
 	$(BIN)/ruff check .

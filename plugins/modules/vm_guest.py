@@ -66,7 +66,7 @@ serial_log:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.emulator import GuestError
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.errors import GuestError
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.guest import Guest
 
 ARGUMENTS = {

@@ -39,135 +39,14 @@ commands:
   returned: always
 """
 
-import ipaddress
-import json
-import os
-
-# It reads what the libvirtd of this very host prints, and nothing else.
-from xml.etree import ElementTree  # nosec B405
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab import libvirt
-from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.emulator import NETNS_DIRECTORY, GuestError
-
-
-class NamespaceNetwork:
-    """A bridge in a namespace of its own."""
-
-    def __init__(self, module):
-        self._module = module
-        self._params = module.params
-        self.commands = []
-
-    def present(self):
-        """Make what is missing."""
-        name, bridge, address = (self._params[key] for key in ("name", "bridge", "address"))
-        if not self.exists():
-            self._do("ip", "netns", "add", name)
-        links = self._links()
-        if "UP" not in links.get("lo", {}).get("flags", ()):
-            self._do("ip", "-n", name, "link", "set", "lo", "up")
-        if bridge not in links:
-            self._do("ip", "-n", name, "link", "add", bridge, "type", "bridge", "stp_state", "0", "forward_delay", "0")
-        if "UP" not in links.get(bridge, {}).get("flags", ()):
-            self._do("ip", "-n", name, "link", "set", bridge, "up")
-        have = ["%s/%s" % (one["local"], one["prefixlen"]) for one in links.get(bridge, {}).get("addr_info", ())]
-        if address not in have:
-            self._do("ip", "-n", name, "addr", "add", address, "dev", bridge)
-
-    def absent(self):
-        """Remove the namespace, and with it everything inside."""
-        if self.exists():
-            self._do("ip", "netns", "delete", self._params["name"])
-
-    def exists(self):
-        """Whether there is a namespace of this name."""
-        return os.path.exists(os.path.join(NETNS_DIRECTORY, self._params["name"]))
-
-    def _links(self):
-        if not self.exists():
-            return {}
-        _code, out, _err = self._module.run_command(["ip", "-n", self._params["name"], "-json", "addr", "show"])
-        return {link["ifname"]: link for link in json.loads(out or "[]")}
-
-    def _do(self, *argv):
-        self.commands.append(" ".join(argv))
-        if not self._module.check_mode:
-            code, out, err = self._module.run_command(list(argv))
-            if code != 0:
-                raise GuestError("%s failed: %s" % (" ".join(argv), (err or out).strip()))
-
-
-# Where libvirt notes the hardware addresses of every network's guests. It makes the folder only when it first starts
-# dnsmasq, which an isolated network does without.
-LIBVIRT_NOTES = "/var/lib/libvirt/dnsmasq"
-
-
-class LibvirtNetwork:
-    """A network of libvirt that leads nowhere."""
-
-    def __init__(self, module):
-        self._module = module
-        self._params = module.params
-        self.commands = []
-
-    def present(self):
-        """Define and start it."""
-        defined, active = libvirt.network_state(self._params["name"])
-        if defined and not self._has_address():
-            self.absent()
-            defined = active = False
-        if not self._module.check_mode:
-            os.makedirs(LIBVIRT_NOTES, mode=0o755, exist_ok=True)
-        if not defined:
-            self._do("net-define", "/dev/stdin", stdin=network_xml(**{
-                key: self._params[key] for key in ("name", "bridge", "address")
-            }))
-        if not active:
-            self._do("net-start", self._params["name"])
-
-    def exists(self):
-        """Whether libvirt knows a network of this name."""
-        return libvirt.network_state(self._params["name"])[0]
-
-    def _has_address(self):
-        text = libvirt.must("net-dumpxml", self._params["name"])
-        found = ElementTree.fromstring(text).find("ip")  # nosec B314
-        have = None if found is None else "%s/%s" % (found.get("address"), found.get("prefix"))
-        return have == self._params["address"]
-
-    def absent(self):
-        """Stop and forget it."""
-        defined, active = libvirt.network_state(self._params["name"])
-        if active:
-            self._do("net-destroy", self._params["name"])
-        if defined:
-            self._do("net-undefine", self._params["name"])
-
-    def _do(self, *words, **options):
-        self.commands.append("virsh " + " ".join(words))
-        if not self._module.check_mode:
-            libvirt.must(*words, **options)
-
-
-def make_whole(network):
-    """Have the network; where it was not there and cannot be made, nothing is left of it. Raises GuestError."""
-    there = network.exists()
-    try:
-        network.present()
-    except GuestError:
-        if not there:
-            network.absent()
-        raise
-
-
-def network_xml(name, bridge, address):
-    """The XML of an isolated network of libvirt: no forwarding, no DHCP, no name server."""
-    interface = ipaddress.ip_interface(address)
-    return (
-        "<network><name>%s</name><bridge name='%s' stp='off' delay='0'/><dns enable='no'/>"
-        "<ip address='%s' prefix='%d'/></network>" % (name, bridge, interface.ip, interface.network.prefixlen)
-    )
+from ansible_collections.pairbench.lab.plugins.module_utils._host.netns import NetnsError
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.errors import GuestError
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.network import (
+    LibvirtNetwork,
+    NamespaceNetwork,
+    make_whole,
+)
 
 
 def main():
@@ -182,13 +61,14 @@ def main():
         required_if=[("state", "present", ["address"])],
         supports_check_mode=True,
     )
-    network = (LibvirtNetwork if module.params["backend"] == "libvirt" else NamespaceNetwork)(module)
+    kind = LibvirtNetwork if module.params["backend"] == "libvirt" else NamespaceNetwork
+    network = kind(module.params, module.check_mode)
     try:
         if module.params["state"] == "present":
             make_whole(network)
         else:
             network.absent()
-    except GuestError as error:
+    except (GuestError, NetnsError) as error:
         module.fail_json(msg=str(error), commands=network.commands)
     module.exit_json(changed=bool(network.commands), commands=network.commands)
 

@@ -7,9 +7,9 @@ measured is absent (no sample, ``None`` in a mapping, an empty cell in a table),
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, overload
 
 SCHEMA_VERSION = 1
 
@@ -20,6 +20,8 @@ Side = Literal["server", "client"]
 SIDES: tuple[Side, ...] = ("server", "client")
 Target = Literal["process", "vmm"]
 Status = Literal["valid", "invalid", "failed"]
+Pair = tuple[str, str]
+"""Two different hosts: the server and the client, or, where both directions are measured, in either order."""
 JsonObject = dict[str, Any]
 
 
@@ -114,6 +116,66 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Round:
+    """Pairs that are measured at the same time. ``level`` is set where they are meant to disturb each other."""
+
+    pairs: tuple[Pair, ...]
+    level: int | None = None
+
+
+class Steps(Protocol):
+    """The steps of a plan in execution order, and what can be said of all of them without making each one.
+
+    They are made from a design when they are asked for (``PlannedSteps``), or all written down (``ListedSteps``).
+    """
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: int) -> Step: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Step, ...]: ...
+    def __iter__(self) -> Iterator[Step]: ...
+
+    @property
+    def run_count(self) -> int:
+        """Runs of all blocks together."""
+
+    @property
+    def round_count(self) -> int:
+        """Rounds of a block, or of everything where the steps are written down."""
+
+    @property
+    def expected_seconds(self) -> float:
+        """Expected wall seconds of all steps one after another."""
+
+    @property
+    def longest_seconds(self) -> float:
+        """Expected seconds of the runs of the longest step, without what a step costs beside them."""
+
+    @property
+    def cases(self) -> Mapping[str, tuple[CaseSpec, ...]]:
+        """The cases of every benchmark."""
+
+    def directed_pairs(self) -> Iterator[tuple[str, str, str]]:
+        """(benchmark, server, client) of every session; more than once where it has several."""
+
+    def pairs_at_once(self) -> Iterator[tuple[Pair, ...]]:
+        """Every set of pairs that is measured at the same time."""
+
+    def title_parts(self, index: int) -> tuple[int, str, tuple[Pair, ...]]:
+        """Block, benchmark and (server, client) of one step, without making its runs."""
+
+    def grown(self, blocks: int) -> Steps:
+        """The steps of so many blocks, the earlier ones as they are."""
+
+    def with_rounds(self, rounds: tuple[Round, ...]) -> Steps:
+        """The same sessions in other rounds."""
+
+    def as_document(self, hosts: Mapping[str, str]) -> dict[str, Any]:
+        """What is stored of them: the ``design`` or the ``steps`` of the plan's document."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything a sweep is going to do, in order. Stored as ``plan.json`` beside the records."""
 
@@ -124,8 +186,8 @@ class Plan:
     blocks: int
     hosts: Mapping[str, str]
     """Inventory name to data-plane address."""
-    steps: Sequence[Step]
-    """In execution order. The steps of a planned sweep are made when they are asked for (``PlannedSteps``)."""
+    steps: Steps
+    """In execution order."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What the plan was made from; a second plan under the same name must agree in it, blocks excepted."""
     uid: str = ""

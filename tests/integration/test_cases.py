@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from ansible_collections.pairbench.lab.plugins.module_utils._tracing import trac
 from bench import Bench, words
 from counts import by_thread_name
 from namespaces import Host, Pair, finish, run, wait_until
-
-STATE = Path("/run/pairbench")
 
 
 def runs_of(pair: Pair, seconds: int = 1, traced: bool = False, **asked: Any) -> dict[str, list[dict[str, Any]]]:
@@ -47,15 +44,6 @@ def started(pair: Pair, runs: dict[str, list[dict[str, Any]]], **changes: Any) -
     ends = {role: pair.start_end(role, runs[role], **changes) for role in ("server", "client")}
     wait_until(lambda: pids(pair.client, "iperf3") and pids(pair.server, "iperf3"), 15)
     return ends
-
-
-@pytest.fixture(autouse=True)
-def no_notes_left(pair: Pair) -> Iterator[None]:
-    """The notes of the namespaces of a test go with them."""
-    names = [STATE / f"mtu-{Path(f'/run/netns/{host.name}').stat().st_ino}.json" for host in pair.hosts]
-    yield
-    for path in names:
-        path.unlink(missing_ok=True)
 
 
 def test_the_mtu_is_that_of_the_run_and_the_old_one_afterwards(pair: Pair) -> None:
@@ -122,7 +110,7 @@ def test_the_mtu_that_a_killed_end_left_is_put_back_by_the_next_session(pair: Pa
     ends = started(pair, runs_of(pair, seconds=20, mtu=1300))
     os.kill(ends["client"].pid, signal.SIGKILL)
     finish(ends["server"])
-    ends["client"].wait(20)
+    ends["client"].wait(60)
     wait_until(lambda: not pids(pair.client, "iperf3"))
     assert mtus(pair) == (1500, 1300)
     seen = pair.session(runs_of(pair))
@@ -147,7 +135,7 @@ def test_what_a_living_session_has_set_is_left_alone_and_what_a_dead_one_has_set
     assert restore_on(pair.client) == "None" and mtus(pair) == (1300, 1300)
     for child in ends.values():
         child.kill()
-        child.wait(20)
+        child.wait(60)
     assert restore_on(pair.client) == "the MTU of d0 was put back to 1500, which a killed session left at 1300"
     assert restore_on(pair.client) == "None" and mtus(pair) == (1300, 1500)
     # An interface of the same name that is another one, and one that somebody has mended, are not touched.

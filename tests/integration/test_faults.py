@@ -6,12 +6,11 @@ import json
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench import Bench, assert_measured, is_measured, running, words
+from bench import Bench, assert_measured, is_measured, measuring, running, stopped, words
 from namespaces import Mesh, Pair, kill, run, wait_until
 
 pytestmark = pytest.mark.slow
@@ -70,12 +69,11 @@ def test_a_host_that_vanishes_and_comes_back_costs_its_own_pairs_only(mesh: Mesh
     process = bench.start("--forks", "8")
     await_records(bench, 2)
     gone = mesh.hosts[3]
-    wait_until(lambda: gone.kill() == 0, 10, "an empty host")
-    run("ip", "netns", "del", gone.name)
+    gone.remove()
     output, _errors = process.communicate(timeout=200)
     assert process.returncode == 2, output
     assert pairs_measured(bench) >= {frozenset(pair) for pair in (("one", "two"), ("one", "three"), ("two", "three"))}
-    run("ip", "netns", "add", gone.name)
+    gone.add()
     run("ip", "-n", mesh.switch, "link", "add", "p3", "type", "veth", "peer", "name", "d0", "netns", gone.name)
     run("ip", "-n", mesh.switch, "link", "set", "p3", "master", "sw", "up")
     run("ip", "-n", gone.name, "addr", "add", f"{gone.address}/24", "dev", "d0")
@@ -85,8 +83,7 @@ def test_a_host_that_vanishes_and_comes_back_costs_its_own_pairs_only(mesh: Mesh
 
 def test_a_killed_program_on_a_host_costs_its_session(mesh: Mesh, bench: Bench) -> None:
     process = bench.start("--forks", "8", "-e", "iperf3_seconds=4")
-    wait_until(lambda: any("iperf3" in line for line in mesh.hosts[0].processes()), 90, "the first session")
-    time.sleep(1.5)
+    wait_until(lambda: set(measuring(mesh)) & set(mesh.hosts[0].processes()), 90, "the first session")
     for line in mesh.hosts[0].processes():
         if "python" in line:
             kill(int(line.split()[0]))
@@ -181,30 +178,44 @@ def two(pair: Pair, tmp_path: Path) -> Bench:
     return made
 
 
+def said_until(process: subprocess.Popen[str], words: str) -> str:
+    """What a controller says until it says that."""
+    said = ""
+    assert process.stdout is not None
+    for line in process.stdout:
+        said += line
+        if words in line:
+            return said
+    raise AssertionError(f"it never said {words}: {said}")
+
+
 def test_a_second_controller_of_the_sweep_is_told_who_holds_it_and_waits_when_asked_to(two: Bench) -> None:
     first = two.start()
-    wait_until(lambda: running(two.lab), 60, "the first controller's session")
-    second = two.run()
+    wait_until(lambda: measuring(two.lab), 60, "the first controller's session")
+    with stopped(first):
+        second = two.run()
+        third = two.start("-e", "pairbench_wait_seconds=600")
+        waiting = said_until(third, "waiting for up to 600 s")
     assert second.returncode == 2
     assert f"pid {first.pid}, since 20" in words(second.stdout + second.stderr)
     assert "pairbench_wait_seconds" in words(second.stdout + second.stderr)
-    third = two.run("-e", "pairbench_wait_seconds=60")
-    assert "waiting for up to 60 s" in words(third.stdout) and "nothing to do" in third.stdout
-    output, _errors = first.communicate(timeout=60)
+    output, _errors = first.communicate(timeout=150)
+    told, _errors = third.communicate(timeout=150)
     assert_measured(two.table("runs"), 1, first.returncode, output)
-    assert third.returncode == first.returncode, third.stdout + third.stderr
+    assert "nothing to do" in told and third.returncode == first.returncode, waiting + told
     assert len(records(two)) == 1
 
 
 def test_a_second_sweep_on_a_host_is_told_who_holds_it_and_waits_when_asked_to(two: Bench) -> None:
     first = two.start()
-    wait_until(lambda: running(two.lab), 60, "the first sweep's session")
-    second = two.run("-e", "pairbench_sweep=other")
+    wait_until(lambda: measuring(two.lab), 60, "the first sweep's session")
+    with stopped(first):
+        second = two.run("-e", "pairbench_sweep=other")
     assert second.returncode == 2
     text = words(second.stdout + second.stderr)
     assert "one: this host is held by sweep default of" in text and f"pid {first.pid} since 20" in text
     third = two.run("-e", "pairbench_sweep=other", "-e", "pairbench_wait_seconds=90")
-    output, _errors = first.communicate(timeout=60)
+    output, _errors = first.communicate(timeout=150)
     assert_measured(two.table("runs"), 1, first.returncode, output)
     assert_measured(two.table("runs", "other"), 1, third.returncode, third.stdout + third.stderr)
     spans = []

@@ -198,7 +198,8 @@ def readable_code() -> Iterator[Path]:
 @pytest.mark.parametrize("namespace", [[], ["unshare", "--user", "--map-root-user"]], ids=["user", "root of their own"])
 def test_somebody_without_root_locks_and_claims_in_a_folder_of_their_own(readable_code: Path, namespace: list[str]) -> None:
     """Users in user namespaces of their own are all number 0 there: the folder has the number they have outside."""
-    user, folder = 54321, Path("/tmp/pairbench-54321")
+    user = 70_000 + os.getpid() % 10_000
+    folder = Path(f"/tmp/pairbench-{user}")
     code = (
         "from ansible_collections.pairbench.lab.plugins.module_utils._host.lock import Claim, HostLock, state_folder\n"
         "with HostLock('me'): Claim('one', 'me').take(60, 0); Claim('one', 'me').release()\n"

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from bench import Bench, assert_measured, running
+from bench import Bench, assert_measured, measuring, running
 from namespaces import Mesh, wait_until
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,7 @@ def test_a_full_mesh_with_a_kill_in_the_middle(mesh: Mesh, tmp_path: Path) -> No
     process = bench.start("--forks", "16")
     records = bench.sweep / "records"
     wait_until(lambda: records.is_dir() and len(list(records.glob("*.json"))) >= PLANNED // 2, 300, "half of the records")
-    wait_until(lambda: running(mesh), 60, "the next step")
+    wait_until(lambda: measuring(mesh), 60, "the next step")
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
     kept = {path.name: path.read_bytes() for path in records.glob("*.json")}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,9 @@ class Guest:
         self.requests, self.answers = directory / "requests", directory / "answers"
         for path in (self.requests, self.answers):
             os.mkfifo(path)
-        self.process = subprocess.Popen(["sh", "-c", f"exec {sys.executable} {SUPPORT}/guest_process.py <> {self.requests}"])
+        program = f"{sys.executable} {SUPPORT}/guest_process.py {directory}"
+        self.process = subprocess.Popen(["sh", "-c", f"exec {program} <> {self.requests}"])
+        self.rule = re.escape(f"guest_process.py {directory} ")
         self.pid_file = directory / "guest.pid"
         self.pid_file.write_text(f"{self.process.pid}\n", encoding="ascii")
         script = directory / "work.sh"
@@ -103,7 +107,7 @@ def test_calls_are_counted_between_ready_and_done_and_at_no_other_time(
 
 
 def test_time_per_call_is_taken_on_request(pair: Pair, guest: Guest, tracer: dict[str, Any]) -> None:
-    watching = observers([watch(pair, tracer, "client", selector={"match": r"guest_process\.py"}, trace_mode="time")])
+    watching = observers([watch(pair, tracer, "client", selector={"match": guest.rule}, trace_mode="time")])
     result = sessions(pair, runs_of(pair, guest.work), {"client": ""})
     assert finish(watching) == {}
     observation = result["server"]["ends"]["run1"]["vmm"]["client"]
@@ -142,7 +146,8 @@ def test_an_observer_that_is_killed_takes_its_tracer_along_and_the_run_goes_on(
             "client": pair.start_end("client", runs_of(pair, client)["client"][1:2])}
 
     def tracers() -> list[int]:
-        found = subprocess.run(["pgrep", "-f", "vmm.bt"], capture_output=True, text=True, check=False).stdout.split()
+        ours = rf"{tempfile.gettempdir()}/.*vmm\.bt"  # others may trace on this machine as well
+        found = subprocess.run(["pgrep", "-f", ours], capture_output=True, text=True, check=False).stdout.split()
         return [int(pid) for pid in found]
 
     wait_until(lambda: len(tracers()) > 0, 20)
@@ -157,12 +162,13 @@ def test_an_observer_that_is_killed_takes_its_tracer_along_and_the_run_goes_on(
 
 def test_the_process_of_a_libvirt_domain_is_found_by_its_name(tmp_path: Path) -> None:
     # As libvirt starts it; the file with its number may be out of sight, as for libvirt in a container.
-    command = [sys.executable, "-c", "import time; time.sleep(60)", "-name", "guest=web,debug-threads=on"]
-    others = [sys.executable, "-c", "import time; time.sleep(60)", "-name", "guest=web2,debug-threads=on"]
+    name = f"web{os.getpid()}n"
+    command = [sys.executable, "-c", "import time; time.sleep(60)", "-name", f"guest={name},debug-threads=on"]
+    others = [sys.executable, "-c", "import time; time.sleep(60)", "-name", f"guest={name}2,debug-threads=on"]
     processes = [subprocess.Popen(command), subprocess.Popen(others)]
     try:
-        wait_until(lambda: "guest=web2" in guest_process.command_line(processes[1].pid))
-        assert guest_process.find({"libvirt": "web"})["pid"] == processes[0].pid
+        wait_until(lambda: all("guest=" in guest_process.command_line(process.pid) for process in processes))
+        assert guest_process.find({"libvirt": name})["pid"] == processes[0].pid
     finally:
         for process in processes:
             process.kill()
@@ -170,15 +176,16 @@ def test_the_process_of_a_libvirt_domain_is_found_by_its_name(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("command", "rule"), [
-    (["--api-sock", "/run/fc/a.sock", "--id", "a"], "--id a "),
-    (["--api-socket", "/run/ch/a.sock"], r"--api-socket /run/ch/a\.sock "),
+    (["--api-sock", "/run/fc/PID/a.sock", "--id", "PIDa"], "--id PIDa "),
+    (["--api-socket", "/run/ch/PID/a.sock"], r"--api-socket /run/ch/PID/a\.sock "),
 ])
 def test_the_process_of_other_monitors_is_found_by_a_rule(command: list[str], rule: str) -> None:
     sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    command, rule = [item.replace("PID", str(os.getpid())) for item in command], rule.replace("PID", str(os.getpid()))
     similar = [item.replace("a.sock", "ab.sock") if "sock" in item else item + "b" for item in command]
     processes = [subprocess.Popen([*sleep, *command]), subprocess.Popen([*sleep, *similar])]
     try:
-        wait_until(lambda: all(command[0] in guest_process.command_line(process.pid) for process in processes[:1]))
+        wait_until(lambda: all(command[0] in guest_process.command_line(process.pid) for process in processes))
         assert guest_process.find({"match": rule})["pid"] == processes[0].pid
     finally:
         for process in processes:
@@ -194,8 +201,8 @@ def test_a_rule_tells_a_monitor_from_what_started_it(tmp_path: Path) -> None:
     try:
         wait_until(lambda: len([pid for pid in all_pids() if str(monitor) in guest_process.command_line(pid)]) == 2)
         with pytest.raises(guest_process.VmmNotFound, match=r"begin it with \^ and the program"):
-            guest_process.find({"match": "firecracker 61"})
-        found = guest_process.find({"match": r"^\S*firecracker 61"})
+            guest_process.find({"match": f"{monitor} 61"})
+        found = guest_process.find({"match": f"^{monitor} 61"})
         assert found["comm"] == "firecracker" and found["pid"] != started.pid
     finally:
         for pid in [pid for pid in all_pids() if str(monitor) in guest_process.command_line(pid)]:
@@ -204,7 +211,7 @@ def test_a_rule_tells_a_monitor_from_what_started_it(tmp_path: Path) -> None:
 
 
 def test_the_process_of_a_guest_is_found_or_the_mend_is_named(guest: Guest, tmp_path: Path) -> None:
-    found = guest_process.find({"match": r"guest_process\.py"})
+    found = guest_process.find({"match": guest.rule})
     assert found["pid"] == guest.process.pid and guest_process.still_there(found)
     other = tmp_path / "other.pid"
     other.write_text("what", encoding="ascii")

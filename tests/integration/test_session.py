@@ -170,15 +170,13 @@ def kill_during_run(pair: Pair, role: str, number: int, tracer: dict[str, Any]) 
     """Kill one end in the middle of a traced run; what the other end returned."""
     runs = iperf3_runs(pair, seconds=20, traced=True)
     ends = {name: pair.start_end(name, runs[name], tracer=tracer) for name in ("server", "client")}
-    wait_until(lambda: any(line.split()[1] == "iperf3" for line in pair.client.processes()), 15)
-    time.sleep(0.5)
+    pair.await_traffic()
     os.kill(ends[role].pid, number)
     other = "client" if role == "server" else "server"
-    before = time.monotonic()
     result = finish(ends[other])
-    assert time.monotonic() - before < 20, "the other end waited for its limit instead of noticing"
-    ends[role].wait(20)
+    ends[role].wait(60)
     end = result["ends"]["run0"]
+    assert not end["timed_out"], "the other end waited for its limit instead of noticing"
     assert end["problem"]["reason"] == "peer_lost"
     assert end["stdout"] and end["seconds"] > 0, "what there was of the run is kept"
     return result
@@ -211,11 +209,11 @@ def test_when_the_controller_goes_away_the_run_is_finished_and_kept_and_no_other
     runs = iperf3_runs(pair, seconds=3, count=2)
     given = {"spool": str(tmp_path), "sweep": "sweep1", "lease_seconds": 60}
     ends = {name: pair.start_end(name, runs[name], **given) for name in ("server", "client")}
-    wait_until(lambda: any(line.split()[1] == "iperf3" for line in pair.client.processes()), 15)
+    pair.await_traffic()
     for child in ends.values():  # what the death of a controller looks like from a host
         child.stdout.close()
     for child in ends.values():
-        child.wait(20)
+        child.wait(60)
     assert_nothing_left(pair)
     for role, host in (("server", pair.server), ("client", pair.client)):
         [path] = spool_of(tmp_path, host.name)
@@ -230,14 +228,14 @@ def orphan(pair: Pair) -> None:
     """A session whose controller goes away in the middle of its run, to its end."""
     runs = iperf3_runs(pair, seconds=2)
     ends = [pair.start_end(name, runs[name], sweep="sweep1", lease_seconds=60) for name in ("server", "client")]
-    wait_until(lambda: any(line.split()[1] == "iperf3" for line in pair.client.processes()), 15)
+    pair.await_traffic()
     claim = "from ansible_collections.pairbench.lab.plugins.module_utils._host.lock import Claim\n"
     claim += "Claim('sweep1', 'its next controller').take(60, 0)"
     run(*pair.server.enter, sys.executable, "-c", claim)
     for child in ends:
         child.stdout.close()
     for child in ends:
-        child.wait(20)
+        child.wait(60)
 
 
 def test_a_host_whose_controller_went_away_is_free_unless_the_next_one_has_come(pair: Pair) -> None:
@@ -319,8 +317,7 @@ def test_a_full_spool_costs_only_the_second_copy(pair: Pair, small_disk: Path) -
 def test_nothing_is_left_when_the_tracer_is_killed(pair: Pair, tracer: dict[str, Any]) -> None:
     runs = iperf3_runs(pair, seconds=6, traced=True)
     ends = {name: pair.start_end(name, runs[name], tracer=tracer) for name in ("server", "client")}
-    wait_until(lambda: any(line.split()[1] == "iperf3" for line in pair.client.processes()), 15)
-    time.sleep(0.5)
+    pair.await_traffic()
     pair.client.kill("bpftrace")
     results = {name: finish(child) for name, child in ends.items()}
     end = results["client"]["ends"]["run0"]

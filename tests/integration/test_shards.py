@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from bench import Bench, assert_measured, running, words
+from bench import Bench, assert_measured, measuring, stopped, words
 from namespaces import Mesh, wait_until
 
 pytestmark = pytest.mark.slow
@@ -73,15 +73,16 @@ def test_two_controllers_share_one_plan(bench: Bench) -> None:
 
 
 def test_a_worker_that_jumps_the_barrier_is_refused_by_the_hosts(bench: Bench) -> None:
-    assert bench.run("--forks", "8", "-e", "pairbench_plan_only=true", "-e", "iperf3_seconds=12").returncode == 0
+    assert bench.run("--forks", "8", "-e", "pairbench_plan_only=true", "-e", "iperf3_seconds=4").returncode == 0
     for worker in (1, 2):
         shutil.copytree(bench.sweep, bench.directory / f"worker{worker}" / "default")
-    first = work(bench, 1, ["one", "two"], "-e", "iperf3_seconds=12")
-    wait_until(lambda: bool(running(bench.lab)), 60)
-    second = work(bench, 2, ["two", "three"], "-e", "iperf3_seconds=12")
-    output, _nothing = second.communicate(timeout=60)
+    first = work(bench, 1, ["one", "two"], "-e", "iperf3_seconds=4")
+    wait_until(lambda: measuring(bench.lab), 60)
+    with stopped(first):
+        second = work(bench, 2, ["two", "three"], "-e", "iperf3_seconds=4")
+        output, _nothing = second.communicate(timeout=150)
     assert second.returncode != 0
     assert "(shard 1)" in words(output) and "two:" in words(output), output
-    output, _nothing = first.communicate(timeout=60)
+    output, _nothing = first.communicate(timeout=150)
     rows = bench.table("runs", "../worker1/default")
     assert_measured([row for row in rows if {row["server"], row["client"]} == {"one", "two"}], 1, first.returncode, output)

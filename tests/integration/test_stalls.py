@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import Judgement
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
-from namespaces import Pair, run, wait_until
+from namespaces import Pair, run
 
 pytestmark = pytest.mark.slow
 
@@ -36,16 +36,9 @@ def session_of(pair: Pair, benchmark: str, protocol: str) -> dict[str, list[Any]
     }
 
 
-def received(pair: Pair) -> int:
-    """Packets that reached the server's interface."""
-    show = ("cat", "/sys/class/net/d0/statistics/rx_packets")
-    return int(run("ip", "netns", "exec", pair.server.name, *show).stdout)
-
-
 def cut_once(pair: Pair, packets: int) -> None:
     """Take the link down and up again when the run has moved that many packets, which is in its third second."""
-    before = received(pair)
-    wait_until(lambda: received(pair) > before + packets, 60, "traffic")
+    pair.await_traffic(packets)
     run("ip", "-n", pair.server.name, "link", "set", "d0", "down")
     time.sleep(DOWN_SECONDS)
     run("ip", "-n", pair.server.name, "link", "set", "d0", "up")

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from bench import Bench, assert_measured, running
+from bench import Bench, assert_measured, measuring, running, stopped
 from namespaces import Pair, wait_until
 
 PAIRBENCH = str(Path(sys.executable).parent / "pairbench")
@@ -94,9 +94,10 @@ def test_what_cannot_work_says_so_with_a_status_for_schedulers(bench: Bench) -> 
 
 
 def test_a_sweep_that_another_controller_holds_has_a_status_of_its_own(bench: Bench) -> None:
-    holder = bench.start("-e", "iperf3_seconds=15")
-    wait_until(lambda: bool(running(bench.lab)), 60)
-    status, output = sweep(bench, "--blocks", "1", "-e", "iperf3_seconds=15")
+    holder = bench.start("-e", "iperf3_seconds=4")
+    wait_until(lambda: measuring(bench.lab), 60)
+    with stopped(holder):
+        status, output = sweep(bench, "--blocks", "1", "-e", "iperf3_seconds=4")
     holder.send_signal(signal.SIGINT)
     holder.communicate(timeout=60)
     assert status == 4 and "is held by" in output, output

@@ -21,6 +21,7 @@ from roots import Root
 
 DD_THREAD = "dd"
 FIRST_CALLS = Path(__file__).resolve().parents[1] / "support" / "first_calls.c"
+PORT = str(10_000 + os.getpid() % 20_000)  # on the machine's own loopback, where others may serve as well
 FIRST_NUMBERS = range(1001, 1401)
 
 
@@ -46,19 +47,19 @@ def test_two_block_counts_of_dd_differ_by_exactly_the_difference(tracer: dict[st
 
 def test_our_counts_equal_those_of_a_probe_on_every_tracepoint(tracer: dict[str, Any], tmp_path: Path) -> None:
     """The probe that people use by hand counts the same process at the same time: every row must be equal."""
-    client = tmp_path / "iperf3client"  # a name of its own tells its rows from every other process's
+    client = tmp_path / f"iperf3_{os.getpid()}"  # a name of its own tells its rows from every other process's
     shutil.copy(shutil.which("iperf3") or "", client)
     script, output = tmp_path / "by_hand.bt", tmp_path / "by_hand.txt"
     script.write_text("tracepoint:syscalls:sys_enter_* { @total[comm, probe] = count(); }\n")
     environment = os.environ | {"BPFTRACE_MAX_PROBES": "1024", "BPFTRACE_MAP_KEYS_MAX": "16384",
                                 "BPFTRACE_MAX_MAP_KEYS": "16384"}
-    server = subprocess.Popen(["timeout", "100", "iperf3", "-s", "-1", "-p", "5391", "-B", "127.0.0.1"],
+    server = subprocess.Popen(["timeout", "100", "iperf3", "-s", "-1", "-p", PORT, "-B", "127.0.0.1"],
                               stdout=subprocess.DEVNULL)
     by_hand = subprocess.Popen(["timeout", "-s", "INT", "90", tracer["path"], "-o", str(output), str(script)],
                                env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: probes_attached(by_hand), 40, "the attachment of every tracepoint")
-        ours = traced(tracer, [str(client), "-c", "127.0.0.1", "-p", "5391", "-t", "2", "-P", "4", "-J"], tmp_path)
+        ours = traced(tracer, [str(client), "-c", "127.0.0.1", "-p", PORT, "-t", "2", "-P", "4", "-J"], tmp_path)
     finally:
         by_hand.send_signal(2)
         by_hand.wait(120)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import libvirt
+import libvirt_lab
 import pytest
 from bench import words
 from cloud_image import cloud_image
@@ -76,12 +76,12 @@ def measure(lab: VmLab) -> None:
 
 
 @pytest.fixture
-def libvirtd() -> Iterator[libvirt.Libvirtd]:
+def libvirtd() -> Iterator[libvirt_lab.Libvirtd]:
     """libvirtd, which this machine does not run itself."""
-    if libvirt.answers():
+    if libvirt_lab.answers():
         pytest.skip("this machine runs a libvirtd of its own, which is not ours to test with")
-    libvirt.install()
-    daemon = libvirt.Libvirtd()
+    libvirt_lab.install()
+    daemon = libvirt_lab.Libvirtd()
     try:
         daemon.up()
         yield daemon
@@ -89,7 +89,7 @@ def libvirtd() -> Iterator[libvirt.Libvirtd]:
         daemon.down()
 
 
-def test_a_lab_of_libvirt_is_provisioned_measured_and_removed(libvirtd: libvirt.Libvirtd, lab: VmLab) -> None:
+def test_a_lab_of_libvirt_is_provisioned_measured_and_removed(libvirtd: libvirt_lab.Libvirtd, lab: VmLab) -> None:
     if not list(kept().glob("images/*")):
         # Packages for the image cannot be fetched from inside the namespace.
         changes(lab.play("provision"))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +126,30 @@ def assert_measured(rows: list[dict[str, str]], planned: int, status: int, told:
 def running(lab: Pair | Mesh) -> list[str]:
     """``pid comm`` of the tools that run in the namespaces of a lab."""
     return [line for host in lab.hosts for line in host.processes() if line.split()[1] in TOOLS]
+
+
+def measuring(lab: Pair | Mesh) -> list[str]:
+    """The same without the tracer, which tests itself, and without tools that are only asked for their version."""
+    return [line for line in running(lab) if "bpftrace" not in line and not asked_for_its_version(line.split()[0])]
+
+
+def asked_for_its_version(pid: str) -> bool:
+    """Whether a tool does nothing else, or has ended."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return True
+    return b"--version" in words or words == [b""]
+
+
+@contextlib.contextmanager
+def stopped(process: subprocess.Popen[str]) -> Iterator[None]:
+    """A controller that does not go on before this is over, and holds meanwhile what it holds."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 def changed_total(output: str) -> int:

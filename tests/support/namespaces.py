@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -14,7 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from control import inside
+
 END_SCRIPT = Path(__file__).parent / "session_end.py"
+STATE = Path("/run/pairbench")
+PATIENT_SECONDS = 60.0
+SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h
+NUMBERS: set[str] = set()
+"""Numbers of all namespaces that were made here, by which a host's state files are named."""
 
 
 def run(*argv: str, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -41,6 +50,29 @@ class Host:
     def enter(self) -> list[str]:
         """Argument list that runs what follows in this namespace."""
         return ["nsenter", f"--net=/run/netns/{self.name}"]
+
+    def add(self) -> None:
+        """Make the namespace."""
+        run("ip", "netns", "add", self.name)
+        NUMBERS.update(self.numbers())
+
+    def remove(self) -> None:
+        """End everything that runs in the namespace, and remove it with what it keeps, as a machine takes its /run along."""
+        wait_until(lambda: self.kill() == 0, 30, f"the end of everything in {self.name}")
+        for number in self.numbers():
+            for name in (f"{number}.lock", f"{number}.claim", f"mtu-{number}.json"):
+                (STATE / name).unlink(missing_ok=True)
+        run("ip", "netns", "del", self.name)
+
+    def exists(self) -> bool:
+        return Path(f"/run/netns/{self.name}").exists()
+
+    def numbers(self) -> set[str]:
+        """The kernel's two numbers of this namespace: that of its file, and the cookie where there are cookies."""
+        found = {str(Path(f"/run/netns/{self.name}").stat().st_ino)}
+        with inside(self.name, socket.socket) as one, contextlib.suppress(OSError):  # kernels before 5.14
+            found.add(str(struct.unpack("=Q", one.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0]))
+        return found
 
     def processes(self) -> list[str]:
         """``pid comm`` of everything that runs in this namespace."""
@@ -81,7 +113,7 @@ class Mesh:
         run("ip", "-n", self.switch, "link", "add", "sw", "type", "bridge")
         run("ip", "-n", self.switch, "link", "set", "sw", "up")
         for index, host in enumerate(self.hosts):
-            run("ip", "netns", "add", host.name)
+            host.add()
             run("ip", "-n", self.switch, "link", "add", f"p{index}", "type", "veth", "peer", "name", "d0", "netns",
                 host.name)
             run("ip", "-n", self.switch, "link", "set", f"p{index}", "master", "sw", "up")
@@ -94,10 +126,9 @@ class Mesh:
         run("ip", "-n", self.switch, "link", "set", f"p{index}", state)
 
     def down(self) -> None:
-        for host in self.hosts:
-            host.kill()
-        for name in (*(host.name for host in self.hosts), self.switch):
-            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+        for host in (*self.hosts, Host(self.switch, "")):
+            if host.exists():
+                host.remove()
 
 
 class Pair:
@@ -113,7 +144,7 @@ class Pair:
 
     def up(self) -> None:
         for host in self.hosts:
-            run("ip", "netns", "add", host.name)
+            host.add()
         run("ip", "-n", self.server.name, "link", "add", "d0", "type", "veth", "peer", "name", "d0", "netns",
             self.client.name)
         for host in self.hosts:
@@ -123,8 +154,8 @@ class Pair:
 
     def down(self) -> None:
         for host in self.hosts:
-            host.kill()
-            subprocess.run(["ip", "netns", "del", host.name], check=False, capture_output=True)
+            if host.exists():
+                host.remove()
 
     def start_end(
         self, role: str, runs: list[dict[str, Any]], under: Sequence[str] = (), **changes: Any
@@ -147,6 +178,16 @@ class Pair:
         child.stdin.close()
         return child
 
+    def received(self) -> int:
+        """Packets that reached the server's interface."""
+        [link] = json.loads(run("ip", "-n", self.server.name, "-s", "-j", "link", "show", "d0").stdout)
+        return int(link["stats64"]["rx"]["packets"])
+
+    def await_traffic(self, packets: int = 500, seconds: float = PATIENT_SECONDS) -> None:
+        """A run is under way: its packets, not those of the control connection alone, come by."""
+        start = self.received()
+        wait_until(lambda: self.received() > start + packets, seconds, "traffic")
+
     def session(self, runs: dict[str, list[dict[str, Any]]], **changes: Any) -> dict[str, Any]:
         """Execute a whole session; what both ends returned, by role."""
         started = {role: self.start_end(role, runs[role], **changes) for role in ("server", "client")}
@@ -163,9 +204,9 @@ def finish(child: subprocess.Popen[str], timeout: float = 120) -> dict[str, Any]
     return result
 
 
-def wait_until(condition: Any, seconds: float = 10, what: str = "the condition") -> None:
-    """Wait for something that another process does."""
-    limit = time.monotonic() + seconds
+def wait_until(condition: Any, seconds: float = PATIENT_SECONDS, what: str = "the condition") -> None:
+    """Wait for something that another process does. How long it takes is the machine's affair: a minute at least."""
+    limit = time.monotonic() + max(seconds, PATIENT_SECONDS)
     while not condition():
-        assert time.monotonic() < limit, f"{what} did not come within {seconds} s"
+        assert time.monotonic() < limit, f"{what} did not come within {max(seconds, PATIENT_SECONDS):g} s"
         time.sleep(0.05)

@@ -14,6 +14,7 @@ from typing import Any
 
 import packages
 import yaml
+from leftovers import machines_folder
 from namespaces import kill, run
 
 SUPPORT = Path(__file__).resolve().parent
@@ -41,7 +42,7 @@ def inside(pid: int, uid: int, *argv: str) -> list[str]:
 
 def cache() -> Path:
     """Where pristine roots are kept between runs: ``PAIRBENCH_TEST_ROOTS``, or a folder for temporary files."""
-    default = Path(tempfile.gettempdir()) / f"pairbench-test-roots-{os.geteuid()}"
+    default = machines_folder() / f"pairbench-test-roots-{os.geteuid()}"
     folder = Path(os.environ.get("PAIRBENCH_TEST_ROOTS", default))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     assert folder.stat().st_uid == os.geteuid(), f"{folder} belongs to somebody else: set PAIRBENCH_TEST_ROOTS"

@@ -7,11 +7,11 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import yaml
+from leftovers import machines_folder
 from roots import recap
 
 BIN = Path(sys.executable).parent
@@ -20,7 +20,7 @@ BOOT_SECONDS = 540
 
 def kept() -> Path:
     """Where images are kept between runs, as the roots of the install tests are."""
-    default = Path(tempfile.gettempdir()) / f"pairbench-test-vm-{os.geteuid()}"
+    default = machines_folder() / f"pairbench-test-vm-{os.geteuid()}"
     return Path(os.environ.get("PAIRBENCH_TEST_VM", default))
 
 
@@ -46,7 +46,7 @@ class VmLab:
         """Write the variables of the lab."""
         everywhere = {
             "vm_lab_name": self.name, "vm_lab_dir": str(kept()), "vm_lab_access": str(self.access),
-            "vm_lab_backend": self.backend, "vm_lab_ssh_port": 30000 + os.getpid() % 20000,
+            "vm_lab_backend": self.backend, "vm_lab_ssh_port": 20000 + 4 * os.getpid() % 40000,
             "vm_lab_boot_seconds": BOOT_SECONDS, "iperf3_seconds": 2, "sockperf_seconds": 2, "pairbench_blocks": 1,
         }
         self.write("group_vars/all.yml", everywhere | variables)

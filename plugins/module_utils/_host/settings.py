@@ -24,6 +24,7 @@ import struct
 import time
 
 from ansible_collections.pairbench.lab.plugins.module_utils._host import benchmark_user
+from ansible_collections.pairbench.lab.plugins.module_utils._host.cpu_list import NotCpus, cpu_list, cpu_numbers
 from ansible_collections.pairbench.lab.plugins.module_utils._host.interfaces import (
     IFREQ_BYTES,
     ipv4_addresses,
@@ -282,26 +283,6 @@ class _Mtu:
 # CPUs
 
 
-def cpu_numbers(text):
-    """The numbers in a list as the kernel writes it (``0-3,6``), as a set. Raises ValueError."""
-    numbers = set()
-    for part in text.split(","):
-        first, _dash, last = part.strip().partition("-")
-        numbers.update(range(int(first), int(last or first) + 1))
-    return numbers
-
-
-def cpu_list(numbers):
-    """Numbers as the kernel writes them: ``0-3,6``."""
-    parts = []
-    for number in sorted(numbers):
-        if parts and number == parts[-1][1] + 1:
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    return ",".join("%d" % first if first == last else "%d-%d" % (first, last) for first, last in parts)
-
-
 def online_cpus():
     """Numbers of the CPUs that are online."""
     with open("/sys/devices/system/cpu/online") as handle:
@@ -324,7 +305,7 @@ def _require_cpus(text):
     """The CPUs of a list as a set, all of them online and ours to use. Raises SettingProblem."""
     try:
         wanted = cpu_numbers(text)
-    except ValueError:
+    except NotCpus:
         raise SettingProblem("cpus_not_set", "pairbench_cpus is %r; it must be like 0-3,6" % text) from None
     online = online_cpus()
     if not wanted <= online:

@@ -13,7 +13,6 @@ has no slack, and that the first one is seen is the proof that the tracer is att
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import time
@@ -25,6 +24,7 @@ from ansible_collections.pairbench.lab.plugins.module_utils._host.children impor
     too_large,
 )
 from ansible_collections.pairbench.lab.plugins.module_utils._host.lock import utc_now
+from ansible_collections.pairbench.lab.plugins.module_utils._host.netns import NotEntered, enter
 from ansible_collections.pairbench.lab.plugins.module_utils._host.private_files import RunFolder
 from ansible_collections.pairbench.lab.plugins.module_utils._session import rendezvous
 from ansible_collections.pairbench.lab.plugins.module_utils._tracing import guest_process
@@ -34,7 +34,6 @@ ARM_SECONDS = 60.0
 END_SECONDS = 30.0
 ANSWER_SECONDS = 10.0  # for what an observer does at once: with it, its longest silence is shorter than the client's wait
 POLL_SECONDS = 0.02
-CLONE_NEWNET = 0x40000000
 
 MARKS = {  # getpriority opens the window, sched_getscheduler closes it
     "x86_64": (140, 145), "aarch64": (141, 120), "riscv64": (141, 120), "loongarch64": (141, 120),
@@ -145,17 +144,6 @@ def _problem(detail):
     return {"reason": "vmm_not_traced", "detail": detail}
 
 
-def _enter_namespace(name):
-    """Look at the network from inside a named network namespace of this host. Raises ObserverProblem."""
-    path = name if name.startswith("/") else "/run/netns/" + name
-    try:
-        with open(path) as handle:
-            if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), CLONE_NEWNET) != 0:
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    except OSError as error:
-        raise ObserverProblem("cannot enter the network namespace %s: %s" % (name, error.strerror)) from error
-
-
 def observe(watch, wakeup):
     """Take part in one session as the observer of one guest; a sentence about what went wrong, or None.
 
@@ -165,13 +153,13 @@ def observe(watch, wakeup):
     """
     try:
         if watch["namespace"]:
-            _enter_namespace(watch["namespace"])
+            enter(watch["namespace"])
         channel = rendezvous.connect(
             watch["address"], watch["control_port"], "", watch["token"], wakeup,
             time.monotonic() + watch["rendezvous_seconds"], role="observer-" + watch["side"],
         )
-    except ObserverProblem as error:
-        return str(error)
+    except NotEntered as error:
+        return "cannot enter the network namespace %s: %s" % (watch["namespace"], error.strerror)
     except rendezvous.PeerLost as error:
         return "no way to the control connection of %s: %s" % (watch["guest"], error)
     try:

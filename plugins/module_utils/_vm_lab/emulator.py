@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import signal
@@ -11,56 +10,16 @@ import struct
 import subprocess
 import time
 
+from ansible_collections.pairbench.lab.plugins.module_utils._host.netns import NotEntered, inside
 from ansible_collections.pairbench.lab.plugins.module_utils._host.private_files import read_small
 from ansible_collections.pairbench.lab.plugins.module_utils._host.programs import run_program
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.command_line import command_line, is_guest
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.errors import GuestError
 
-NETNS_DIRECTORY = "/run/netns"
-CLONE_NEWNET = 0x40000000
 TUNSETIFF = 0x400454CA
 IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, IFF_MULTI_QUEUE = 0x0002, 0x1000, 0x4000, 0x0100
 STOP_SECONDS = 10
 START_SECONDS = 60
-
-
-class GuestError(Exception):
-    """A guest could not be started or ended; the message is a sentence for the user."""
-
-
-class InNamespace:
-    """Run the body in a named network namespace; the empty name means where we are."""
-
-    def __init__(self, netns):
-        self._netns = netns
-        self._home = None
-
-    def __enter__(self):
-        if self._netns:
-            self._home = os.open("/proc/self/ns/net", os.O_RDONLY)
-            self._enter(os.path.join(NETNS_DIRECTORY, self._netns))
-        return self
-
-    def __exit__(self, *_details):
-        if self._home is not None:
-            _set_namespace(self._home)
-            os.close(self._home)
-
-    @staticmethod
-    def _enter(path):
-        try:
-            there = os.open(path, os.O_RDONLY)
-        except OSError as error:
-            raise GuestError("the network namespace %s cannot be entered: %s" % (path, error.strerror)) from None
-        try:
-            _set_namespace(there)
-        finally:
-            os.close(there)
-
-
-def _set_namespace(descriptor):
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(descriptor, CLONE_NEWNET) != 0:
-        raise GuestError("a network namespace cannot be entered: %s" % os.strerror(ctypes.get_errno()))
 
 
 def open_taps(name, queues, netns, bridge):
@@ -68,12 +27,16 @@ def open_taps(name, queues, netns, bridge):
     flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (IFF_MULTI_QUEUE if queues > 1 else 0)
     descriptors = []
     try:
-        with InNamespace(netns):
+        with inside(netns):
             for _queue in range(queues):
                 descriptors.append(_open_tap(name, flags))
             _join(name, bridge)
-    except BaseException:
+    except BaseException as error:
         close_all(descriptors)
+        if isinstance(error, NotEntered):
+            raise GuestError(
+                "the network namespace %s cannot be entered: %s" % (error.filename, error.strerror)
+            ) from None
         raise
     return descriptors
 

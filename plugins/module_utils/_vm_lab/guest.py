@@ -18,7 +18,7 @@ from ansible_collections.pairbench.lab.plugins.module_utils._host.private_files 
 )
 from ansible_collections.pairbench.lab.plugins.module_utils._host.programs import run_program
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab import emulator, libvirt
-from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.emulator import GuestError
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.errors import GuestError
 
 ISO_COMMANDS = (["genisoimage"], ["mkisofs"], ["xorriso", "-as", "mkisofs"])
 TOOL_SECONDS = 120

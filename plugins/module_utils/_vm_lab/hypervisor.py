@@ -11,8 +11,9 @@ import shutil
 import struct
 import subprocess
 
+from ansible_collections.pairbench.lab.plugins.module_utils._host.cpu_list import MOST_CPUS, NotCpus, cpu_numbers
 from ansible_collections.pairbench.lab.plugins.module_utils._host.programs import run_program
-from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab import libvirt as _vm_libvirt
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab import libvirt
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.kvm_probe import DEVICE as KVM_DEVICE
 
 QEMU_NAMES = ("qemu-system-x86_64", "/usr/libexec/qemu-kvm", "kvm")
@@ -25,17 +26,23 @@ APT_SETTING = re.compile(
 LOOPBACK = re.compile(r"//(127\.0\.0\.1|localhost|\[::1\])(?=[:/]|$)")
 # The hypervisor, seen from a guest through its management interface.
 HYPERVISOR_ADDRESS = "10.0.2.2"
+CPU_FAULTS = {
+    "form": "write it as 0-1 or 2,4",
+    "order": "%(first)s comes after %(last)s",
+    "stride": "%(first)s-%(last)s selects no CPU",
+    "number": "a CPU's number is from 0 to " + str(MOST_CPUS - 1),
+}
 
 
 def host_facts():
     """All of it as one dictionary."""
-    libvirt, libvirt_reason = _vm_libvirt.answers()
+    libvirt_answers, libvirt_reason = libvirt.answers()
     vhost, vhost_reason = vhost_usable()
     return {
         "architecture": platform.machine(),
         "cpus": sorted(os.sched_getaffinity(0)),
         "qemu": next((path for path in map(shutil.which, QEMU_NAMES) if path), ""),
-        "libvirt": libvirt,
+        "libvirt": libvirt_answers,
         "libvirt_reason": libvirt_reason,
         "vhost": vhost,
         "vhost_reason": vhost_reason,
@@ -141,17 +148,13 @@ def sources(repositories, release, mirror=""):
 
 
 def cpu_set(text):
-    """The CPUs that a set such as ``0-1,4`` names, in order; raises ValueError when it is none."""
-    cpus = set()
-    for part in text.split(","):
-        match = re.match(r"^\s*(\d+)\s*(?:-\s*(\d+)\s*)?$", part)
-        if not match:
-            raise ValueError("%r is no set of CPUs: write it as 0-1 or 2,4" % text)
-        first, last = int(match.group(1)), int(match.group(2) or match.group(1))
-        if first > last:
-            raise ValueError("%r is no set of CPUs: %d comes after %d" % (text, first, last))
-        cpus.update(range(first, last + 1))
-    return sorted(cpus)
+    """The CPUs that a list such as ``0-1,4`` names, in ascending order. Raises ValueError with a sentence."""
+    try:
+        return sorted(cpu_numbers(text))
+    except NotCpus as error:
+        first, _dash, last = (part.strip() for part in error.item.partition("-"))
+        fault = CPU_FAULTS[error.fault] % {"first": first, "last": last}
+        raise ValueError("%r is no set of CPUs: %s" % (text, fault)) from None
 
 
 def pinned_sets(texts, available):

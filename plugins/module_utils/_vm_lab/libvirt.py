@@ -6,7 +6,7 @@ from __future__ import annotations
 import subprocess
 
 from ansible_collections.pairbench.lab.plugins.module_utils._host.programs import Done, run_program
-from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.emulator import GuestError
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.errors import GuestError
 
 CONNECTION = "qemu:///system"
 # Long: at its first guest libvirt asks the emulator what it can do, more than once.

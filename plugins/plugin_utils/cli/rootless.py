@@ -13,8 +13,8 @@ from ..rootless.launcher import RootlessError, run_inside
 from ..rootless.tools import with_tools
 from ..storage.files import make_directory
 from ..sweeps.playbook import environment
+from .console import USAGE
 
-USAGE = 2
 TOLD = (
     "Rootless mode: the hosts are network namespaces of your own, which end with this command, and no system calls are "
     "counted, because that needs root."

@@ -15,7 +15,7 @@ from types import FrameType
 
 from ..formatting import format_duration
 from ..plain_text import printable
-from ..planning.plan import what_remains
+from ..planning.remaining import what_remains
 from ..planning.stored import load_plan
 from ..records.reading import record_files
 from ..report.terminal import LONGEST_LINE, as_shown, render_sweep

@@ -15,7 +15,7 @@ from ..controller.processes import descriptors_problem
 from ..controller.watchdog import Watchdog
 from ..model import JsonObject, Session
 from ..plain_text import printable
-from ..planning.plan import what_remains
+from ..planning.remaining import what_remains
 from ..planning.stored import load_plan, withdraw_plan
 from ..records.writing import write_host
 from ..storage.lock import SweepHeld, SweepLock, identity

@@ -8,10 +8,9 @@ from typing import Any
 
 from ..benchmarks import BENCHMARKS
 from ..lab.cpus import host_settings
-from ..model import CaseSpec, Plan, Run, Session, Side, Step
-from ..planning.plan import longest_step_seconds, remaining
-from ..planning.rounds import Pair
-from ..planning.steps import PlannedSteps
+from ..model import CaseSpec, Pair, Plan, Run, Session, Side, Step
+from ..planning.plan import longest_step_seconds
+from ..planning.remaining import remaining
 
 SILENCE_SLACK_SECONDS = 120.0
 ORPHAN_SLACK_SECONDS = 30.0
@@ -82,7 +81,7 @@ def _steps_left(
     plan: Plan, done: Container[str], only: frozenset[str] | None
 ) -> Iterator[tuple[int, str, Sequence[Pair]]]:
     """Position, title and (server, client) of every step of which something is left."""
-    if not done and only is None and isinstance(plan.steps, PlannedSteps):
+    if not done and only is None:
         for index in range(len(plan.steps)):
             block, benchmark, pairs = plan.steps.title_parts(index)
             yield index, _title(plan, block, benchmark, pairs), pairs

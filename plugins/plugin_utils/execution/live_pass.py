@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from ..model import Plan, Session, Step
-from ..planning.plan import PlanError, step_rest
+from ..planning.plan import PlanError
+from ..planning.remaining import step_rest
 from .orders import Orders
 
 STRIKES = 2

@@ -16,16 +16,14 @@ from ..lab.play import Play, addresses_of, bottlenecks_in, cpus_in, guests_in, m
 from ..lab.variables import Settings, settings_from
 from ..model import Plan
 from ..planning.plan import (
-    STEP_OVERHEAD_SECONDS,
     Bottlenecks,
     PlanError,
-    Remaining,
     Selection,
     longest_step_seconds,
     make_plan,
-    what_remains,
     widest_step,
 )
+from ..planning.remaining import Remaining, what_remains
 from ..planning.stored import load_or_create, store_new, stored_hosts
 from ..storage.lock import SweepHeld, held_by
 from ..storage.sweep_folder import SweepFolder
@@ -234,7 +232,7 @@ def _orders(draft: _Draft, plan: Plan, left: Remaining, observing: Collection[st
         answer_seconds=bench["pairbench_answer_seconds"],
         prepare_seconds=bench["pairbench_prepare_seconds"],
         longest_run_seconds=longest,
-        longest_session_seconds=longest_step_seconds(plan) - STEP_OVERHEAD_SECONDS,
+        longest_session_seconds=plan.steps.longest_seconds,
         lease_seconds=_lease_seconds(plan, longest),
     )
 

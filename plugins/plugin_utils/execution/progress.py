@@ -9,7 +9,9 @@ from typing import Any
 
 from ..formatting import format_duration
 from ..model import Judgement, Plan, Step
-from ..planning.plan import Remaining, run_count, step_seconds
+from ..planning.listed import step_seconds
+from ..planning.plan import run_count
+from ..planning.remaining import Remaining
 
 Ends = tuple[str, str]
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...module_utils._host import cpu_list as kernel_list
 from ..model import CaseSpec, Plan, Run
 from ..planning.plan import PlanError, cases_of, directed_pairs
 
 CPUS = "pairbench_cpus"
 """The host variable, and the plan's setting that maps hosts to it."""
-MOST_CPUS = 8192
-CPU_RANGE = re.compile(r"(\d+)(?:-(\d+)(?::(\d+)/(\d+))?)?")
+FAULTS = {
+    "form": "; it must be numbers and ranges of CPUs, like 0-3,6",
+    "order": ", which names no CPU; ranges are from low to high, like 0-3",
+    "stride": ", which names no CPU; ranges are from low to high, like 0-3",
+    "number": f"; a CPU's number is from 0 to {kernel_list.MOST_CPUS - 1}",
+}
 
 
 def cpu_list(value: Any) -> str:
@@ -20,38 +24,21 @@ def cpu_list(value: Any) -> str:
 
     Raises ValueError with a sentence that has no subject.
     """
-    items = value if isinstance(value, (list, tuple)) else str(value).split(",")
     numbers: set[int] = set()
-    for item in items:
+    for item in value if isinstance(value, (list, tuple)) else str(value).split(","):
         numbers |= _cpus_of(item)
     if not numbers:
         raise ValueError("is empty; it must name CPUs, like 0-3,6")
-    return _spelt(sorted(numbers))
+    return kernel_list.cpu_list(numbers)
 
 
 def _cpus_of(item: Any) -> set[int]:
-    text = str(item).strip()
-    found = None if isinstance(item, bool) or not text.isascii() or len(text) > 40 else CPU_RANGE.fullmatch(text)
-    if found is None:
-        raise ValueError(f"holds {item!r}; it must be numbers and ranges of CPUs, like 0-3,6")
-    first = int(found[1])
-    last = int(found[2] or first)
-    used, group = int(found[3] or 1), int(found[4] or 1)
-    if last < first or used < 1 or group < used:
-        raise ValueError(f"holds {item!r}, which names no CPU; ranges are from low to high, like 0-3")
-    if last >= MOST_CPUS:
-        raise ValueError(f"holds {item!r}; a CPU's number is from 0 to {MOST_CPUS - 1}")
-    return {number for number in range(first, last + 1) if (number - first) % group < used}
-
-
-def _spelt(numbers: Sequence[int]) -> str:
-    ranges: list[list[int]] = []
-    for number in numbers:
-        if ranges and number == ranges[-1][1] + 1:
-            ranges[-1][1] = number
-        else:
-            ranges.append([number, number])
-    return ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in ranges)
+    try:
+        if isinstance(item, bool):
+            raise kernel_list.NotCpus("form", str(item))
+        return kernel_list.cpu_numbers(str(item))
+    except kernel_list.NotCpus as error:
+        raise ValueError(f"holds {item!r}{FAULTS[error.fault]}") from None
 
 
 def host_cpus(values: Mapping[str, Any]) -> dict[str, str]:

@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..planning.pairs import Pair, SelectionError, pairs_by_value
-from ..planning.plan import Bottlenecks, PlanError, Selection, spelt
+from ..addresses import canonical_address
+from ..model import Pair
+from ..planning.pairs import SelectionError, pairs_by_value
+from ..planning.plan import Bottlenecks, PlanError, Selection
 from .cpus import CPUS
 from .guests import Guest, guests_of
 
@@ -48,7 +50,7 @@ def addresses_of(hosts: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, st
         raise PlanError(
             f"{', '.join(missing)}: no pairbench_address. Give each host its data-plane address in the inventory"
         )
-    return {host: spelt(str(address)) for host, address in given.items()}
+    return {host: canonical_address(str(address)) for host, address in given.items()}
 
 
 def cpus_in(play: Play, hosts: Iterable[str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ..benchmarks import BENCHMARKS
 from ..benchmarks.scan import scan
 from ..model import SCHEMA_VERSION, JsonObject, Plan, Run, Session, Side, Step
 from ..parsing.finding import Finding
+from ..planning.listed import ListedSteps
 from .command_lines import Command, read_command
 
 HEADING = re.compile(r"(#{1,6})\s+(\S.*?)[\s#]*$")
@@ -442,6 +443,6 @@ def _plan(runs: Sequence[Run], addresses: tuple[str, ...], name: str, sweep: str
         mode="imported",
         blocks=max(run.block for run in runs),
         hosts=hosts,
-        steps=steps,
+        steps=ListedSteps(steps),
         settings={"source": name},
     )

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
-from ..model import RUN_ID, SCHEMA_VERSION, CaseSpec, Plan, Run, Session, Step
+from ..model import RUN_ID, SCHEMA_VERSION, CaseSpec, Pair, Plan, Round, Run, Session, Step
 from ..shapes import WrongShape, flag_of, list_of, number_of, object_of, text_of, whole_of, word_of
+from .listed import ListedSteps
 from .plan import DIRECTIONS, MODES, MOST_BLOCKS, require_bearable
-from .rounds import Pair
-from .steps import PlannedSteps, Round, runs_of_a_block
+from .steps import PlannedSteps, runs_of_a_block
 
 IMPORTED = "imported"
-"""The mode of a sweep that was made of hand-kept notes."""
+"""The mode of a sweep that was made of handwritten notes."""
 MOST_HOSTS = 100_000
 MOST_CASES = 10_000
 LONGEST_RUN_SECONDS = 1e9
@@ -30,11 +30,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
     """The document of a plan."""
     plain = {item.name: getattr(plan, item.name) for item in fields(plan) if item.name != "steps"}
     plain["hosts"] = list(plan.hosts.items())  # in inventory order; the keys of an object would be sorted
-    if isinstance(plan.steps, PlannedSteps):
-        plain["design"] = _design(plan.steps, list(plan.hosts))
-    else:
-        plain["steps"] = [asdict(step) for step in plan.steps]
-    return {"schema": SCHEMA_VERSION} | plain
+    return {"schema": SCHEMA_VERSION} | plain | plan.steps.as_document(plan.hosts)
 
 
 def plan_from_json(document: Any) -> Plan:
@@ -92,20 +88,6 @@ def _settings(value: Any) -> Mapping[str, Any]:
 
 
 # A plan by its design.
-
-
-def _design(steps: PlannedSteps, hosts: list[str]) -> dict[str, Any]:
-    """What the steps are made from. Pairs are positions in the list of hosts, one line a round: large plans stay small."""
-    position = {host: number for number, host in enumerate(hosts)}
-    return {
-        "rounds": [
-            {"level": item.level, "pairs": " ".join(f"{position[one]}:{position[other]}" for one, other in item.pairs)}
-            for item in steps.rounds
-        ],
-        "cases": {benchmark: [asdict(case) for case in cases] for benchmark, cases in steps.cases.items()},
-        "directions": dict(steps.directions),
-        "trace": steps.trace,
-    }
 
 
 def _planned(value: Any, hosts: list[str], seed: int, blocks: int) -> PlannedSteps:
@@ -189,13 +171,13 @@ def _parameters(value: Any, where: str) -> Mapping[str, Any]:
 # A plan by its steps, as imported notes have it.
 
 
-def _steps(value: Any, hosts: Mapping[str, str]) -> tuple[Step, ...]:
+def _steps(value: Any, hosts: Mapping[str, str]) -> ListedSteps:
     found = tuple(_step(item, f"steps[{number}]", hosts) for number, item in enumerate(list_of(value, "steps")))
     runs = [run.run_id for step in found for session in step.sessions for run in session.runs]
     require_bearable(1, len(runs))
     if len(set(runs)) != len(runs):
         raise WrongShape("steps has two runs of one name")
-    return found
+    return ListedSteps(found)
 
 
 def _step(value: Any, where: str, hosts: Mapping[str, str]) -> Step:

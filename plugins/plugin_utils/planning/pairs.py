@@ -6,9 +6,10 @@ import random
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
-from .rounds import Pair, SelectionError, all_pairs
+from ..model import Pair
+from .rounds import SelectionError, all_pairs
 
-__all__ = ["Pair", "SelectionError", "pairs_by_value", "select_pairs"]
+__all__ = ["SelectionError", "pairs_by_value", "select_pairs", "within"]
 
 
 def select_pairs(
@@ -33,6 +34,11 @@ def select_pairs(
         pairs = all_pairs(list(dict.fromkeys(hosts)))
     chosen = list(dict.fromkeys(pairs))
     return _sampled(chosen, sample, seed)
+
+
+def within(pair: Pair, only: frozenset[str] | None) -> bool:
+    """Whether both hosts of a pair are among ``only``; None limits nothing."""
+    return only is None or (pair[0] in only and pair[1] in only)
 
 
 def pairs_by_value(values: Mapping[str, Any]) -> tuple[Pair, ...]:

@@ -10,22 +10,20 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ..model import CaseSpec, Plan, Run, Step
-from .pairs import SelectionError, select_pairs
-from .rounds import Pair, circle_rounds, isolated_rounds, level_rounds, resources_of, rounds_for
-from .steps import PlannedSteps, Round, runs_of_a_block
+from ..model import CaseSpec, Pair, Plan, Round, Run
+from .pairs import SelectionError, select_pairs, within
+from .rounds import circle_rounds, isolated_rounds, level_rounds, resources_of, rounds_for
+from .steps import STEP_OVERHEAD_SECONDS, PlannedSteps, runs_of_a_block
 
 MODES = ("rounds", "isolated", "concurrent")
 DIRECTIONS = ("first_serves", "second_serves", "both")
 MOST_BLOCKS = 100_000
 MOST_RUNS = 20_000_000
 """A thousand hosts have half as many in six blocks of a full mesh; more can neither be measured nor be read."""
-STEP_OVERHEAD_SECONDS = 1.5
-"""What Ansible and the meeting of the two ends add to a step (measured with two hosts: 1 to 2)."""
 
 
 class PlanError(ValueError):
@@ -101,101 +99,24 @@ def make_plan(
     return Plan(sweep, configuration, seed, mode, blocks, dict(hosts), steps, dict(settings or {}))
 
 
-@dataclass(frozen=True)
-class Remaining:
-    """What is still to be done: positions in ``plan.steps``, and how much that is."""
-
-    indexes: Sequence[int]
-    runs: int
-    seconds: float
-    """Expected wall seconds."""
-    hosts: frozenset[str]
-    benchmarks: frozenset[str]
-
-
-def remaining(plan: Plan, done: Container[str], only: Container[str] | None = None) -> Iterator[tuple[int, Step]]:
-    """Position and rest of every step that has runs whose ``run_id`` is not done, in order.
-
-    ``only`` limits it to pairs of these hosts.
-    """
-    for index, step in enumerate(plan.steps):
-        left = step_rest(step, done, only)
-        if left is not None:
-            yield index, left
-
-
-def step_rest(step: Step, done: Container[str], only: Container[str] | None = None) -> Step | None:
-    """A step with only those runs that are not done; None when there are none."""
-    sessions = []
-    for session in step.sessions:
-        if only is not None and not (session.server in only and session.client in only):
-            continue
-        runs = tuple(run for run in session.runs if run.run_id not in done)
-        if runs:
-            sessions.append(replace(session, runs=runs))
-    return replace(step, sessions=tuple(sessions)) if sessions else None
-
-
-def what_remains(plan: Plan, done: Container[str] = (), only: Container[str] | None = None) -> Remaining:
-    """Count what is still to be done. A plan of which nothing is done is not gone through run by run."""
-    if not done and only is None and isinstance(plan.steps, PlannedSteps):
-        block = sum(STEP_OVERHEAD_SECONDS + seconds for seconds in plan.steps.durations())
-        return Remaining(
-            indexes=range(len(plan.steps)),
-            runs=plan.steps.run_count,
-            seconds=plan.blocks * block,
-            hosts=frozenset(host for item in plan.steps.rounds for pair in item.pairs for host in pair),
-            benchmarks=frozenset(plan.steps.cases),
-        )
-    left = list(remaining(plan, done, only))
-    sessions = [session for _index, step in left for session in step.sessions]
-    return Remaining(
-        indexes=[index for index, _step in left],
-        runs=sum(len(session.runs) for session in sessions),
-        seconds=sum(step_seconds(step) for _index, step in left),
-        hosts=frozenset(host for session in sessions for host in (session.server, session.client)),
-        benchmarks=frozenset(step.benchmark for _index, step in left),
-    )
-
-
 def directed_pairs(plan: Plan) -> set[tuple[str, str, str]]:
     """(benchmark, server, client) of everything that is planned."""
-    if isinstance(plan.steps, PlannedSteps):
-        return set(plan.steps.directed_pairs())
-    return {(step.benchmark, session.server, session.client) for step in plan.steps for session in step.sessions}
+    return set(plan.steps.directed_pairs())
 
 
 def cases_of(plan: Plan) -> dict[str, list[CaseSpec]]:
     """The cases of every benchmark of the plan."""
-    if isinstance(plan.steps, PlannedSteps):
-        return {name: list(specs) for name, specs in plan.steps.cases.items()}
-    found: dict[str, dict[str, CaseSpec]] = {}
-    for run in planned_runs(plan):
-        spec = CaseSpec(run.benchmark, run.case, run.parameters, run.seconds)
-        found.setdefault(run.benchmark, {}).setdefault(run.case, spec)
-    return {name: list(specs.values()) for name, specs in found.items()}
-
-
-def step_seconds(step: Step) -> float:
-    """Expected wall seconds of a step: the longest session counts."""
-    return STEP_OVERHEAD_SECONDS + max(sum(run.seconds for run in session.runs) for session in step.sessions)
+    return {name: list(specs) for name, specs in plan.steps.cases.items()}
 
 
 def longest_step_seconds(plan: Plan) -> float:
     """Expected wall seconds of the longest step."""
-    if isinstance(plan.steps, PlannedSteps):
-        return STEP_OVERHEAD_SECONDS + plan.steps.longest_seconds
-    return max((step_seconds(step) for step in plan.steps), default=STEP_OVERHEAD_SECONDS)
-
-
-def estimated_seconds(steps: Iterable[Step]) -> float:
-    """Expected wall seconds of steps one after another."""
-    return sum(step_seconds(step) for step in steps)
+    return STEP_OVERHEAD_SECONDS + plan.steps.longest_seconds
 
 
 def run_count(plan: Plan) -> int:
     """How many runs are planned."""
-    return plan.steps.run_count if isinstance(plan.steps, PlannedSteps) else len(plan.runs)
+    return plan.steps.run_count
 
 
 def planned_runs(plan: Plan) -> Iterator[Run]:
@@ -203,13 +124,9 @@ def planned_runs(plan: Plan) -> Iterator[Run]:
     return (run for step in plan.steps for session in step.sessions for run in session.runs)
 
 
-def widest_step(plan: Plan, only: Container[str] | None = None) -> int:
+def widest_step(plan: Plan, only: frozenset[str] | None = None) -> int:
     """The largest number of pairs that are measured at once; ``only`` limits it to pairs of these hosts."""
-    if isinstance(plan.steps, PlannedSteps):
-        at_once: Iterable[Iterable[Pair]] = (item.pairs for item in plan.steps.rounds)
-    else:
-        at_once = (((session.server, session.client) for session in step.sessions) for step in plan.steps)
-    return max((sum(only is None or (one in only and two in only) for one, two in pairs) for pairs in at_once), default=0)
+    return max((sum(within(pair, only) for pair in pairs) for pairs in plan.steps.pairs_at_once()), default=0)
 
 
 def _check(
@@ -246,14 +163,6 @@ def require_bearable(blocks: int, runs_a_block: int) -> None:
             f"{blocks} blocks of {runs_a_block} runs are more than the {MOST_RUNS} that one sweep may have: plan fewer "
             "blocks, cases or pairs"
         )
-
-
-def spelt(address: str) -> str:
-    """An address as the kernel spells it, however many zeros IPv6 was written with; anything else as it is."""
-    try:
-        return str(ipaddress.ip_address(address))
-    except ValueError:
-        return address
 
 
 def _check_addresses(hosts: Mapping[str, str]) -> None:

@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..model import Pair
 from .colouring import Edge, capped_colours, edge_colours
 
-Pair = tuple[str, str]
 Uses = Callable[[Pair], Collection[str]]
 """The names of the resources that a pair uses while it is measured (`resources_of` with its mappings filled in)."""
 
@@ -46,11 +46,6 @@ def circle_rounds(hosts: Sequence[str]) -> list[list[Pair]]:
     return rounds
 
 
-def greedy_rounds(pairs: Sequence[Pair]) -> list[list[Pair]]:
-    """Declared pairs in rounds in which no host is twice: `rounds_for` without resources."""
-    return rounds_for(pairs, no_resources, {})
-
-
 def isolated_rounds(pairs: Sequence[Pair]) -> list[list[Pair]]:
     """One pair at a time."""
     return [[pair] for pair in pairs]
@@ -77,11 +72,6 @@ def level_rounds(pairs: Sequence[Pair], levels: Sequence[int]) -> list[tuple[int
                 f"level is {len(chosen)}, because no host takes part in two pairs at once"
             )
     return [(level, chosen[:level]) for level in levels]
-
-
-def no_resources(_pair: Pair) -> tuple[str, ...]:
-    """A pair that uses nothing but its two hosts."""
-    return ()
 
 
 def resources_of(

@@ -10,21 +10,14 @@ import hashlib
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple, overload
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, NamedTuple, overload
 
-from ..model import CaseSpec, Run, Session, Step
-from .rounds import Pair
+from ..model import CaseSpec, Pair, Round, Run, Session, Step
 
 LONGEST_RUN_ID = 150
-
-
-@dataclass(frozen=True)
-class Round:
-    """Pairs that are measured at the same time. ``level`` is set where they are meant to disturb each other."""
-
-    pairs: tuple[Pair, ...]
-    level: int | None = None
+STEP_OVERHEAD_SECONDS = 1.5
+"""What Ansible and the meeting of the two ends add to a step (measured with two hosts: 1 to 2)."""
 
 
 class _Slot(NamedTuple):
@@ -76,9 +69,24 @@ class PlannedSteps(Sequence[Step]):
         """Runs of all blocks together."""
         return self.blocks * sum(len(slot.runs) * len(self.rounds[slot.round].pairs) for slot in self._slots)
 
-    def durations(self) -> Iterator[float]:
-        """Expected seconds of the runs of each step of one block, without what a step costs beside them."""
-        return (sum(case.seconds for case, _traced in slot.runs) for slot in self._slots)
+    @property
+    def round_count(self) -> int:
+        """Rounds of a block."""
+        return len(self.rounds)
+
+    @property
+    def expected_seconds(self) -> float:
+        """Expected wall seconds of all steps one after another."""
+        return self.blocks * sum(STEP_OVERHEAD_SECONDS + seconds for seconds in self._durations())
+
+    @property
+    def longest_seconds(self) -> float:
+        """Expected seconds of the runs of the longest step."""
+        return max(self._durations(), default=0.0)
+
+    def pairs_at_once(self) -> Iterator[tuple[Pair, ...]]:
+        """The pairs of each round."""
+        return (item.pairs for item in self.rounds)
 
     def directed_pairs(self) -> Iterator[tuple[str, str, str]]:
         """(benchmark, server, client) of every session of a block."""
@@ -93,10 +101,27 @@ class PlannedSteps(Sequence[Step]):
         pairs = self.rounds[slot.round].pairs
         return block + 1, slot.benchmark, pairs if slot.server_first else tuple((two, one) for one, two in pairs)
 
-    @property
-    def longest_seconds(self) -> float:
-        """Expected seconds of the runs of the longest step."""
-        return max(self.durations(), default=0.0)
+    def grown(self, blocks: int) -> PlannedSteps:
+        """The steps of so many blocks, the earlier ones as they are."""
+        return replace(self, blocks=blocks)
+
+    def with_rounds(self, rounds: tuple[Round, ...]) -> PlannedSteps:
+        """The same sessions in other rounds."""
+        return replace(self, rounds=rounds)
+
+    def as_document(self, hosts: Mapping[str, str]) -> dict[str, Any]:
+        """What the steps are made from. Pairs are positions among the hosts, one line a round: large plans stay small."""
+        position = {host: number for number, host in enumerate(hosts)}
+        rounds = [
+            {"level": item.level, "pairs": " ".join(f"{position[one]}:{position[other]}" for one, other in item.pairs)}
+            for item in self.rounds
+        ]
+        cases = {benchmark: [asdict(case) for case in cases] for benchmark, cases in self.cases.items()}
+        return {"design": {"rounds": rounds, "cases": cases, "directions": dict(self.directions), "trace": self.trace}}
+
+    def _durations(self) -> Iterator[float]:
+        """Expected seconds of the runs of each step of one block, without what a step costs beside them."""
+        return (sum(case.seconds for case, _traced in slot.runs) for slot in self._slots)
 
     def _all_slots(self) -> Iterator[_Slot]:
         for number, item in enumerate(self.rounds):

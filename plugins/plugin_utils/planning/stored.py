@@ -15,7 +15,6 @@ from ..storage.lock import SweepLock
 from ..storage.sweep_folder import SweepFolder
 from .document import plan_from_json, plan_to_json
 from .plan import PlanError
-from .steps import PlannedSteps
 
 PLAN_BYTES = 256 << 20
 """Half a million pairs take 7 MiB; a hundred thousand runs of notes 60."""
@@ -81,9 +80,7 @@ def load_or_create(
 
 def grown(stored: Plan, wanted: Plan) -> Plan:
     """The stored plan with as many blocks as are wanted; its rounds stay as they are stored."""
-    if not isinstance(stored.steps, PlannedSteps):
-        return replace(wanted, uid=stored.uid)
-    return replace(stored, blocks=wanted.blocks, steps=replace(stored.steps, blocks=wanted.blocks))
+    return replace(stored, blocks=wanted.blocks, steps=stored.steps.grown(wanted.blocks))
 
 
 def store_new(sweep_dir: Path, plan: Plan, again: Callable[[], tuple[Plan, bool]]) -> tuple[Plan, bool]:

@@ -12,8 +12,8 @@ from typing import Any
 from ..formatting import counted, format_duration, format_value, pair_label
 from ..model import Plan, Step
 from ..plain_text import printable
-from ..planning.plan import Remaining, cases_of, directed_pairs, run_count, widest_step
-from ..planning.steps import PlannedSteps
+from ..planning.plan import cases_of, directed_pairs, run_count, widest_step
+from ..planning.remaining import Remaining
 from ..storage.sweep_folder import SweepFolder
 from ..tables.results import JudgedRun, Row, SweepResults, load_results
 from ..tables.tables import TABLES, totals_of_levels
@@ -88,11 +88,7 @@ def _at_once(plan: Plan) -> str:
 
 
 def _rounds(plan: Plan) -> str:
-    if isinstance(plan.steps, PlannedSteps):
-        count = len(plan.steps.rounds)
-    else:
-        count = len({(step.block, step.round) for step in plan.steps})
-    return f"{counted(count, 'round')} a block and direction"
+    return f"{counted(plan.steps.round_count, 'round')} a block and direction"
 
 
 def _order_line(step: Step, everything: bool) -> str:

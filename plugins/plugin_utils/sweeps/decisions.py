@@ -7,13 +7,15 @@ get done is done in the next. Times are seconds, given by the caller, so that ev
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..model import Plan
-from ..planning.plan import cases_of, directed_pairs, remaining
+from ..planning.pairs import within
+from ..planning.plan import cases_of, directed_pairs
+from ..planning.remaining import remaining
 from ..planning.stored import load_plan
 from ..storage.sweep_folder import SweepFolder
 from ..validity.statuses import completed
@@ -66,7 +68,7 @@ class Goal:
     """Largest width of every interval, as a fraction of its median."""
 
 
-def first_block(sweep_dir: Path, goal: Goal, only: Container[str] | None = None) -> int | None:
+def first_block(sweep_dir: Path, goal: Goal, only: frozenset[str] | None = None) -> int | None:
     """The first block of which something is missing; None when all of ``goal.blocks`` are there.
 
     ``only`` limits it to pairs of these hosts.
@@ -80,7 +82,7 @@ def first_block(sweep_dir: Path, goal: Goal, only: Container[str] | None = None)
     return block_after(plan.blocks, goal)
 
 
-def blocks_tried(sweep_dir: Path, only: Container[str] | None = None) -> int:
+def blocks_tried(sweep_dir: Path, only: frozenset[str] | None = None) -> int:
     """How many blocks have had their turn: all that there are, but for a last one of which something is missing."""
     if not SweepFolder(sweep_dir).has_plan:
         return 0
@@ -120,7 +122,7 @@ class Width:
 
 
 def widths(
-    plan: Plan, summary: Iterable[Mapping[str, Any]], only: Container[str] | None = None
+    plan: Plan, summary: Iterable[Mapping[str, Any]], only: frozenset[str] | None = None
 ) -> list[Width]:
     """The headline interval of every pair (of the hosts in ``only``) and case of a plan, the widest first."""
     rows: dict[tuple[Any, ...], dict[str, Mapping[str, Any]]] = {}
@@ -130,7 +132,7 @@ def widths(
     found = [
         _width(rows.get((benchmark, server, client, case.name), {}), benchmark, server, client, case.name)
         for benchmark, server, client in sorted(directed_pairs(plan))
-        if only is None or (server in only and client in only)
+        if within((server, client), only)
         for case in cases_of(plan)[benchmark]
     ]
     return sorted(found, key=lambda item: -1e9 if item.value is None else -item.value)

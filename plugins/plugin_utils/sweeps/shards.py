@@ -12,10 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..model import Plan
+from ..model import Pair, Plan, Round
 from ..planning.plan import PlanError, directed_pairs
-from ..planning.rounds import Pair, circle_rounds, resources_of, rounds_for
-from ..planning.steps import PlannedSteps, Round
+from ..planning.rounds import circle_rounds, resources_of, rounds_for
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,6 @@ def in_stages(plan: Plan, stages: Sequence[Stage]) -> Plan:
     The rounds of a whole mesh scatter the pairs of a few hosts: each stage would take nearly as many as there are, two or
     three times as many in all. Made stage by stage they are as many as for one controller.
     """
-    assert isinstance(plan.steps, PlannedSteps)
     settings = plan.settings
     hypervisors, uplinks = settings.get("pairbench_hypervisor", {}), settings.get("pairbench_bottlenecks", {})
 
@@ -68,7 +66,7 @@ def in_stages(plan: Plan, stages: Sequence[Stage]) -> Plan:
         return resources_of(pair, hypervisors, uplinks)
 
     order = {host: number for number, host in enumerate(plan.hosts)}
-    left = [pair for item in plan.steps.rounds for pair in item.pairs]
+    left = [pair for pairs in plan.steps.pairs_at_once() for pair in pairs]
     left.sort(key=lambda pair: (order[pair[0]], order[pair[1]]))  # the same stages always give the same rounds
     rounds: list[Round] = []
     for stage in stages:
@@ -78,7 +76,7 @@ def in_stages(plan: Plan, stages: Sequence[Stage]) -> Plan:
         left = [pair for pair, here in zip(left, together, strict=True) if not here]
         made = rounds_for(mine, uses, settings.get("pairbench_capacities", {}))
         rounds += [Round(tuple(members)) for members in made]
-    return replace(plan, steps=replace(plan.steps, rounds=tuple(rounds)))
+    return replace(plan, steps=plan.steps.with_rounds(tuple(rounds)))
 
 
 def _stages(groups: Sequence[tuple[str, ...]], pairs: set[frozenset[str]]) -> list[Stage]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..planning.pairs import within
 from ..planning.plan import planned_runs
 from ..planning.stored import load_plan
 from .statuses import outcome_of, read_statuses
@@ -28,14 +28,14 @@ class Verdict:
         return self.valid == self.planned
 
 
-def verdict_of(sweep_dir: str | Path, only: Container[str] | None = None) -> Verdict:
+def verdict_of(sweep_dir: str | Path, only: frozenset[str] | None = None) -> Verdict:
     """Judge every record of a sweep against its plan; ``only`` limits it to pairs of these hosts."""
     directory = Path(sweep_dir)
     statuses, problems = read_statuses(directory)
     outcomes = Counter[str]()
     planned = 0
     for run in planned_runs(load_plan(directory)):
-        if only is not None and not (run.server in only and run.client in only):
+        if not within((run.server, run.client), only):
             continue
         planned += 1
         status, reason = outcome_of(run, statuses.get(run.run_id))

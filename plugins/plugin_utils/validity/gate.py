@@ -8,11 +8,11 @@ only ``valid`` runs give samples and system-call rows. A figure that was not mea
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..addresses import canonical_address
 from ..benchmarks.scan import scan
 from ..benchmarks.sockperf.output import LOST
 from ..model import Judgement, Sample, Side, Status, SyscallCount, Target
@@ -235,18 +235,13 @@ def _other_peer(record: Record, client: Finding) -> Trouble | None:
     assert record.server is not None
     for name, planned in (("address", record.server.address), ("port", record.server.port)):
         shown = client.parameters.get(name)
-        if planned is not None and shown is not None and _spelt(shown) != _spelt(planned):
+        if planned is not None and shown is not None and _without_zone(shown) != _without_zone(planned):
             return Trouble("peer", f"The client was connected to {name} {shown}, planned was {planned}.")
     return None
 
 
-def _spelt(address: object) -> str:
-    """An address in one spelling, however many zeros IPv6 was written with; anything else as it is."""
-    text = str(address).partition("%")[0]
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        return text
+def _without_zone(address: object) -> str:
+    return canonical_address(str(address).partition("%")[0])
 
 
 def _too_many_messages(record: Record, client: Finding) -> Trouble | None:

@@ -18,7 +18,9 @@ import clone
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import main as cli
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Plan, Run, Session, Step
-from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError, make_plan, what_remains
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.listed import ListedSteps
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError, make_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.remaining import what_remains
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import load_plan, store_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import RECORD_BYTES, read_hosts, read_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_host, write_record
@@ -70,7 +72,7 @@ def plan_of(records: list[dict[str, Any]]) -> Plan:
         run = Run(**{key: record["run"].get(key) for key in Run.__dataclass_fields__})
         hosts |= {run.server: "10.0.0.1", run.client: "10.0.0.2"}
         steps.append(Step(run.block, run.round, run.benchmark, (Session(run.server, run.client, (run,)),)))
-    return Plan("s", "c", 1, "rounds", 1, hosts, tuple(steps), uid="abc")
+    return Plan("s", "c", 1, "rounds", 1, hosts, ListedSteps(tuple(steps)), uid="abc")
 
 
 def good_sweep(folder: Path) -> Path:

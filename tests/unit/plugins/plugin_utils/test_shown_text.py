@@ -22,7 +22,9 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.model import (
     Step,
     SyscallCount,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan, what_remains
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.listed import ListedSteps
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.remaining import what_remains
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_plan, render_sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps import playbook
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.results import JudgedRun, SweepResults
@@ -47,7 +49,8 @@ def obeyed(text: str) -> set[str]:
 @given(text=HOSTILE, name=HOSTILE)
 def test_the_summary_shows_hostile_text_and_obeys_none(text: str, name: str) -> None:
     run = Run("run1", 1, 1, f"s{name}", f"c{name}", "iperf3", f"case{name}", {}, 1, True, 1.0)
-    plan = Plan(f"s{name}", text, 1, "rounds", 1, {}, (Step(1, 1, "iperf3", (Session(run.server, run.client, (run,)),)),))
+    step = Step(1, 1, "iperf3", (Session(run.server, run.client, (run,)),))
+    plan = Plan(f"s{name}", text, 1, "rounds", 1, {}, ListedSteps((step,)))
     call = SyscallCount("server", "process", text, f"sys_enter_{text}", 3)
     judged = [
         Judgement("failed", "tool_error", text), Judgement("invalid", text, text), Judgement("valid", syscalls=(call,)),

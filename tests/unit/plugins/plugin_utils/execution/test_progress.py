@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.progress import Progress
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Judgement, Plan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan, step_seconds, what_remains
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.listed import step_seconds
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.remaining import what_remains
 
 
 @pytest.fixture

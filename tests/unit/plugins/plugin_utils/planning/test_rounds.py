@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import subprocess
 import sys
 from collections import Counter
 
 import pytest
+from ansible_collections.pairbench.lab.plugins.plugin_utils.model import Pair
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.rounds import (
-    Pair,
     SelectionError,
     all_pairs,
     check_rounds,
     circle_rounds,
-    greedy_rounds,
     level_rounds,
     lower_bound,
-    no_resources,
     resources_of,
     rounds_for,
 )
@@ -25,6 +24,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 FEW = settings(max_examples=60, deadline=None, derandomize=True)
+
+
+def no_resources(_pair: Pair) -> tuple[str, ...]:
+    """A pair uses nothing but its two hosts."""
+    return ()
 
 
 def hosts_of(count: int) -> list[str]:
@@ -44,6 +48,33 @@ def random_pairs(hosts: list[str], count: int, seed: int) -> list[Pair]:
 
 def busiest(pairs: list[Pair]) -> int:
     return max(Counter(host for pair in pairs for host in pair).values(), default=0)
+
+
+@given(st.integers(2, 101))
+def test_circle_rounds_hold_every_pair_once_and_no_host_twice(count: int) -> None:
+    names = hosts_of(count)
+    rounds = circle_rounds(names)
+    assert len(rounds) == (count - 1 if count % 2 == 0 else count)
+    assert sorted(itertools.chain(*rounds)) == sorted(itertools.combinations(names, 2))
+    for pairs in rounds:
+        used = list(itertools.chain(*pairs))
+        assert len(set(used)) == len(used)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef")).filter(lambda pair: pair[0] != pair[1]),
+                max_size=20, unique=True))
+def test_declared_pairs_never_share_a_host_in_a_round(pairs: list[tuple[str, str]]) -> None:
+    rounds = rounds_for(pairs, no_resources, {})
+    assert sorted(itertools.chain(*rounds)) == sorted(pairs)
+    for members in rounds:
+        used = list(itertools.chain(*members))
+        assert len(set(used)) == len(used)
+
+
+def test_a_ring_of_four_hosts_takes_two_rounds() -> None:
+    pairs = [("a", "b"), ("c", "d"), ("b", "c"), ("d", "a")]
+    assert check_rounds(rounds_for(pairs, no_resources, {}), pairs, no_resources, {}) == []
+    assert len(rounds_for(pairs, no_resources, {})) == 2
 
 
 # How many rounds, without resources.
@@ -112,12 +143,6 @@ def test_petersens_graph_needs_one_more_than_the_busiest_host_has() -> None:
 def test_no_pairs_take_no_rounds() -> None:
     assert rounds_for([], no_resources, {}) == []
     assert lower_bound([], no_resources, {}) == 0
-
-
-def test_greedy_rounds_are_rounds_without_resources() -> None:
-    pairs = [("a", "b"), ("c", "d"), ("b", "c"), ("d", "a")]
-    assert check_rounds(greedy_rounds(pairs), pairs, no_resources, {}) == []
-    assert len(greedy_rounds(pairs)) == 2
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ import clone
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.assembler import RecordAssembler
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Plan, Run, Session, Step
-from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan, what_remains
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.listed import ListedSteps
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.remaining import what_remains
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import store_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import read_hosts, read_records
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_host, write_record
@@ -43,7 +45,7 @@ def sweep_of(records: list[dict[str, Any]]) -> Plan:
         steps.append(Step(run.block, run.round, run.benchmark, (Session(run.server, run.client, (run,)),)))
     hosts = dict.fromkeys(host for record in records for host in (record["run"]["server"], record["run"]["client"]))
     addresses = {host: f"10.0.0.{number}" for number, host in enumerate(hosts, 1)}
-    return Plan("s", "c", 1, "rounds", 1, addresses, tuple(steps))
+    return Plan("s", "c", 1, "rounds", 1, addresses, ListedSteps(tuple(steps)))
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.emulator import GuestError
-from ansible_collections.pairbench.lab.plugins.modules import vm_network
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab import network
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.errors import GuestError
 
 
 class FakeLibvirt:
@@ -41,20 +40,20 @@ class FakeLibvirt:
 @pytest.fixture
 def libvirt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeLibvirt:
     fake = FakeLibvirt()
-    monkeypatch.setattr(vm_network, "libvirt", fake)
-    monkeypatch.setattr(vm_network, "LIBVIRT_NOTES", str(tmp_path))
+    monkeypatch.setattr(network, "libvirt", fake)
+    monkeypatch.setattr(network, "LIBVIRT_NOTES", str(tmp_path))
     return fake
 
 
-def network(address: str) -> vm_network.LibvirtNetwork:
+def libvirt_network(address: str) -> network.LibvirtNetwork:
     params = {"name": "lab", "bridge": "pb0", "address": address}
-    return vm_network.LibvirtNetwork(SimpleNamespace(params=params, check_mode=False))
+    return network.LibvirtNetwork(params)
 
 
 def test_a_network_is_made_once_and_again_when_its_address_changes(libvirt: FakeLibvirt) -> None:
     for address, commands in (("10.10.1.254/24", 2), ("10.10.1.254/24", 0), ("10.20.1.254/24", 4)):
-        wanted = network(address)
-        vm_network.make_whole(wanted)
+        wanted = libvirt_network(address)
+        network.make_whole(wanted)
         assert len(wanted.commands) == commands, wanted.commands
         assert libvirt.active == {"lab"} and address.partition("/")[0] in libvirt.defined["lab"]
 
@@ -62,5 +61,5 @@ def test_a_network_is_made_once_and_again_when_its_address_changes(libvirt: Fake
 def test_a_network_that_cannot_be_made_leaves_nothing(libvirt: FakeLibvirt) -> None:
     libvirt.refuses = "net-start"
     with pytest.raises(GuestError, match="already in use"):
-        vm_network.make_whole(network("10.10.1.254/24"))
+        network.make_whole(libvirt_network("10.10.1.254/24"))
     assert not libvirt.defined

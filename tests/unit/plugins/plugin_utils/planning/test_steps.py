@@ -1,0 +1,87 @@
+"""The steps of a planned sweep: all there, in an order that depends on the seed, made when asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan
+from hypothesis import given
+from hypothesis import strategies as st
+
+CASES = {
+    "iperf3": [CaseSpec("iperf3", "P1", {"parallel": 1}, 5.0), CaseSpec("iperf3", "P4", {"parallel": 4}, 5.0)],
+    "sockperf": [CaseSpec("sockperf", "pp", {}, 7.0)],
+}
+DIRECTIONS = {"iperf3": "first_serves", "sockperf": "second_serves"}
+
+
+def hosts(count: int) -> dict[str, str]:
+    return {f"h{number}": f"10.0.{number // 250}.{number % 250 + 1}" for number in range(count)}
+
+
+def plan(count: int = 2, **changes: Any) -> Any:
+    given = {"sweep": "s", "configuration": "c", "hosts": hosts(count), "cases": CASES, "directions": DIRECTIONS,
+             "blocks": 3, "seed": 7, "settings": {"a": 1}}
+    return make_plan(**(given | changes))
+
+
+@given(st.integers(2, 9), st.integers(0, 2**31), st.sampled_from(["rounds", "isolated"]), st.booleans())
+def test_every_block_holds_everything_once(count: int, seed: int, mode: str, trace: bool) -> None:
+    made = plan(count, seed=seed, mode=mode, trace=trace, directions={"iperf3": "both", "sockperf": "first_serves"})
+    pairs = count * (count - 1) // 2
+    twins = 2 if trace else 1
+    assert len({run.run_id for run in made.runs}) == len(made.runs) == 3 * twins * pairs * (2 * 2 + 1)
+    for step in made.steps:
+        used = [host for session in step.sessions for host in (session.server, session.client)]
+        assert len(set(used)) == len(used)
+        assert mode == "rounds" or len(step.sessions) == 1
+        for session in step.sessions:
+            cases = [(run.case, run.traced) for run in session.runs]
+            assert len(set(cases)) == len(cases)
+
+
+def test_a_longer_plan_begins_with_the_shorter_one_and_order_is_random() -> None:
+    short, long = plan(4, blocks=2), plan(4, blocks=5)
+    assert list(long.steps[: len(short.steps)]) == list(short.steps)
+    assert plan(4, blocks=2) == short
+    assert plan(4, blocks=2, seed=8).steps != short.steps
+
+
+def test_the_steps_of_a_plan_can_be_had_one_by_one_in_any_order() -> None:
+    made = plan(5)
+    everything = list(made.steps)
+    assert [made.steps[index] for index in reversed(range(len(made.steps)))] == everything[::-1]
+    assert made.steps[-1] == everything[-1]
+    with pytest.raises(IndexError):
+        made.steps[len(everything)]
+
+
+def test_levels_are_nested_and_start_one_run_at_a_time() -> None:
+    made = plan(6, mode="concurrent", levels=[1, 3], blocks=2)
+    by_level: dict[int, set[frozenset[str]]] = {}
+    for step in made.steps:
+        [(level, case)] = {(run.level, (run.case, run.traced)) for session in step.sessions for run in session.runs}
+        assert all(len(session.runs) == 1 for session in step.sessions) and len(step.sessions) == level and case
+        by_level.setdefault(level, set()).update(frozenset((one.server, one.client)) for one in step.sessions)
+    assert by_level[1] < by_level[3] and len(by_level[3]) == 3
+
+
+def test_directions_say_who_serves() -> None:
+    made = plan()
+    assert {(run.benchmark, run.server, run.client) for run in made.runs} == {
+        ("iperf3", "h0", "h1"), ("sockperf", "h1", "h0"),
+    }
+
+
+def test_run_ids_are_file_names_whatever_hosts_are_called() -> None:
+    names = {"a-b": "10.0.0.1", "a": "10.0.0.2", "b-c/ü": "10.0.0.3", "x" * 200: "10.0.0.4"}
+    made = plan(hosts=names, directions={"iperf3": "both", "sockperf": "both"})
+    for run in made.runs:
+        assert len(run.run_id) < 200 and "/" not in run.run_id and run.run_id.isascii()
+
+
+def test_the_longest_session_of_a_step_decides_its_time() -> None:
+    made = plan(4, cases={"iperf3": CASES["iperf3"]}, blocks=1, mode="rounds")
+    assert made.steps.expected_seconds == pytest.approx(3 * (4 * 5.0 + 1.5))
