@@ -6,7 +6,7 @@ from __future__ import annotations
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.completeness import verdict_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.completeness import completeness_of
 
 
 class ActionModule(ActionBase):
@@ -19,14 +19,14 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         only = self._task.args.get("only")  # nothing is an empty text where ansible-core is older than 2.19
         try:
-            verdict = verdict_of(self._task.args["sweep_dir"], frozenset(only) if only else None)
+            completeness = completeness_of(self._task.args["sweep_dir"], frozenset(only) if only else None)
         except PlanError as error:
             raise AnsibleActionFail(str(error)) from None
         result.update(
             changed=False,
-            failed=not verdict.complete,
-            msg=verdict.sentence,
-            valid=verdict.valid,
-            planned=verdict.planned,
+            failed=not completeness.complete,
+            msg=completeness.sentence,
+            valid=completeness.valid,
+            planned=completeness.planned,
         )
         return result

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.sweep_folder import SweepFolder
-
 DOCUMENTATION = r"""
 name: summary
 type: aggregate
@@ -37,7 +35,8 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.progress i
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plain_text import printable
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import what_remains
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import load_plan, withdraw_plan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import read_record
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import latest_record
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record import Trouble
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import (
     write_host,
     write_record,
@@ -46,9 +45,8 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal impo
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.files import StorageError
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.lock import SweepHeld, SweepLock, identity
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.results import load_results
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import write_tables
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import completed, note_status
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import make_tables, write_tables
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import Judgements, completed, note_status
 
 COLLECTION = str(Path(__file__).resolve().parents[2])
 WORKERS_END_SECONDS = 5.0
@@ -73,6 +71,7 @@ class CallbackModule(CallbackBase):
         self._assembler = None
         self._progress = None
         self._kept = []
+        self._judgements = Judgements()
         self._untouched = False  # a plan of this pass of which no session has begun
         self._finished = False
         self._watchdog = Watchdog(_worker_of, lambda: os.kill(self._owner, signal.SIGINT))
@@ -217,7 +216,7 @@ class CallbackModule(CallbackBase):
         for sentence in sorted(set(values["malformed"].values()))[:3]:
             self._display.warning(sentence)
         for run_id, why in values["malformed"].items():
-            self._write(self._assembler.add_error(run_id, side, {"reason": "malformed_reply", "detail": why}))
+            self._write(self._assembler.add_error(run_id, side, Trouble("malformed_reply", why)))
 
     def _lose(self, host, error, action):
         self._note_lost(lambda: self._live.lose(host, error["detail"]))
@@ -244,9 +243,10 @@ class CallbackModule(CallbackBase):
 
     def _fail_end(self, host, error):
         session = session_of(self._live.step, host)
+        trouble = Trouble(error["reason"], error["detail"])
         self._hasten_other_end(session, host, met=True)
         for run in session.runs:
-            self._write(self._assembler.add_error(run.run_id, side_of(session, host), error))
+            self._write(self._assembler.add_error(run.run_id, side_of(session, host), trouble))
 
     def _forget(self, host, values):
         self._live.recorded.get(host, set()).difference_update(values.get("forgotten", ()))
@@ -260,20 +260,17 @@ class CallbackModule(CallbackBase):
 
     def _keep(self, record):
         """Store a record; its judgement, or None when it could not be written (then the hosts still have it)."""
-        live, run = self._live, record["run"]
-        record["written_at"] = datetime.now(timezone.utc).isoformat()
-        path = self._store(write_record, live.sweep_dir, record)
-        if path is None:
+        live = self._live
+        stored = self._store(write_record, live.sweep_dir, record, datetime.now(timezone.utc).isoformat())
+        if stored is None:
             return None
-        record["attempt"] = SweepFolder(live.sweep_dir).last_attempt(run["run_id"])
-        judgement = judge(record)
-        note_status(live.sweep_dir, path, record, judgement)
+        judgement = self._judgements.of(stored)
+        note_status(live.sweep_dir, stored, judgement)
         if judgement.status != "failed":
-            live.done.add(run["run_id"])
-        for side in ("server", "client"):
-            if record[side] is not None:
-                name = f"{run['run_id']}.{record[side]['execution']}.{side}.json"
-                live.note_recorded(run[side], [name])
+            live.done.add(record.run_id)
+        for host, end in zip(record.hosts, (record.server, record.client), strict=False):
+            if end is not None:
+                live.note_recorded(host, [f"{record.run_id}.{end.execution}.{end.side}.json"])
         return judgement
 
     def _store(self, write, *arguments):
@@ -289,7 +286,7 @@ class CallbackModule(CallbackBase):
     def _collect(self):
         """Make records of what hosts kept of runs whose results never came back."""
         kept, self._kept = self._kept, []
-        written = {item.run_id: self._latest(item.run_id) for item in kept}
+        written = {item.run_id: latest_record(self._live.sweep_dir, item.run_id) for item in kept}
         count = 0
         for record in records_of(self._live.plan, kept, self._live.done, written):
             count += self._keep(record) is not None
@@ -300,11 +297,6 @@ class CallbackModule(CallbackBase):
         if not self._live.refusal:
             for item in kept:
                 self._live.note_recorded(item.host, [item.name])
-
-    def _latest(self, run_id):
-        folder = SweepFolder(self._live.sweep_dir)
-        attempt = folder.last_attempt(run_id)
-        return read_record(folder.record(run_id, attempt))[0] if attempt else None
 
     def _flush(self):
         if os.getpid() != self._owner or self._assembler is None:
@@ -355,11 +347,13 @@ class CallbackModule(CallbackBase):
         self._finished = True
         self._deadlines = None
         self._flush()
-        results = load_results(self._live.sweep_dir, self._live.plan)
-        for note in self._store(write_tables, self._live.sweep_dir, results) or ():
+        results = load_results(self._live.sweep_dir, self._live.plan, self._judgements)
+        tables = make_tables(results)
+        self._store(write_tables, self._live.sweep_dir, tables)
+        for note in tables.notes:
             if note not in results.problems:  # these are in the summary
                 self._display.warning(note)
-        self._display.display(render_sweep(self._live.sweep_dir, results))
+        self._display.display(render_sweep(self._live.sweep_dir, results, tables))
         self._lock.release()
 
 

@@ -28,7 +28,7 @@ from ..records.writing import write_record
 from ..report.findings import describe
 from ..storage.files import StorageError, shown_path
 from ..tables.results import load_results
-from ..tables.tables import write_tables
+from ..tables.tables import make_tables, write_tables
 from . import rootless, shards, sweep
 
 ALL_VALID = 0
@@ -267,7 +267,9 @@ def _tables(arguments: argparse.Namespace) -> int:
 def _build_tables(directory: Path) -> int:
     """Write the tables; 1 where a file of the sweep had to be left out."""
     results = load_results(directory)
-    for sentence in write_tables(directory, results):
+    tables = make_tables(results)
+    write_tables(directory, tables)
+    for sentence in tables.notes:
         _complain(sentence)
     print(f"tables are in {shown_path(directory)}")
     return SOMETHING_NOT_VALID if results.problems else ALL_VALID

@@ -20,8 +20,9 @@ from ..storage.files import shown_path
 from ..storage.lock import SweepHeld
 from ..sweeps.merge import merge
 from ..sweeps.shards import Job, Stage, in_stages, stages_of
-from ..tables.tables import write_tables
-from ..validity.completeness import verdict_of
+from ..tables.results import load_results
+from ..tables.tables import make_tables, write_tables
+from ..validity.completeness import completeness_of
 
 PLAYBOOK = "pairbench.lab.bench"
 
@@ -90,7 +91,7 @@ def _merge(arguments: argparse.Namespace) -> int:
         print(f"{shown_path(part.source)}: {part.records} records taken")
         for problem in part.problems:
             print(f"  {printable(problem, LONGEST_LINE)}")
-    write_tables(arguments.target)
-    verdict = verdict_of(arguments.target)
-    print(f"{shown_path(arguments.target)}: {printable(verdict.sentence, LONGEST_LINE)}")
-    return 0 if verdict.complete else 1
+    write_tables(arguments.target, make_tables(load_results(arguments.target)))
+    completeness = completeness_of(arguments.target)
+    print(f"{shown_path(arguments.target)}: {printable(completeness.sentence, LONGEST_LINE)}")
+    return 0 if completeness.complete else 1

@@ -15,7 +15,7 @@ MOST_PROBLEMS = 12
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Completeness:
     """``valid`` of ``planned`` runs may be believed; ``sentence`` says what is wrong with the others."""
 
     planned: int
@@ -28,7 +28,7 @@ class Verdict:
         return self.valid == self.planned
 
 
-def verdict_of(sweep_dir: str | Path, only: Container[str] | None = None) -> Verdict:
+def completeness_of(sweep_dir: str | Path, only: Container[str] | None = None) -> Completeness:
     """Judge every record of a sweep against its plan; ``only`` limits it to pairs of these hosts."""
     directory = Path(sweep_dir)
     statuses, problems = read_statuses(directory)
@@ -51,4 +51,4 @@ def verdict_of(sweep_dir: str | Path, only: Container[str] | None = None) -> Ver
         sentence += ". " + " ".join(problems[:MOST_PROBLEMS])
     if len(problems) > MOST_PROBLEMS:
         sentence += f" {len(problems) - MOST_PROBLEMS} more files are left out."
-    return Verdict(planned, valid, sentence)
+    return Completeness(planned, valid, sentence)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.progress import Progress
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Judgement, Plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan, step_seconds, what_remains
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record import new_record
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def run_all(progress: Progress, plan: Plan, begin: int, took: float, overhead: f
     for step in plan.steps[begin:]:
         progress.begin_step(step, now)
         for session, end in zip(step.sessions, (took - 1, took), strict=True):
-            record: dict[str, Any] = {"run": {"server": session.server, "client": session.client}}
+            record = new_record("s", "c", vars(session.runs[0]), {})
             lines += progress.advance(record, Judgement("valid"), now + end)
         now += took + overhead
     return lines
