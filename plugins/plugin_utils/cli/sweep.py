@@ -206,10 +206,10 @@ class Sweep:
         _say(f"Block {block} of {most}{self._goal.blocks}{self._left(block)}; log: {log}")
         had, records, measured = self._planned_blocks(), self._records(), self._measured()
         begin = time.monotonic()
+        self._seen = None  # its records take memory that the pass may need
         self._pass = Pass(self._arguments.playbook, [*self._options, "-e", f"pairbench_blocks={block}"], log, _say)
         result = self._pass.run(self._stop_at)
         self._pass = None
-        self._seen = None
         self._passes += 1
         if self._interrupted or (self._stop_at is not None and time.monotonic() >= self._stop_at):
             return None

@@ -31,7 +31,7 @@ ONLY_OF_HOSTS = frozenset({"execution", "settings", "output_bytes", "vmm"})
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why something went wrong: a word of ``gate.REASONS`` and a sentence."""
+    """Why something went wrong: a word of ``reasons.REASONS`` (validity) and a sentence."""
 
     reason: str
     detail: str
