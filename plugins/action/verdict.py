@@ -7,7 +7,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.completeness import verdict_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.completeness import completeness_of
 
 
 class ActionModule(ActionBase):
@@ -20,14 +20,14 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         try:
             live = live_pass.required()
-            verdict = verdict_of(live.sweep_dir, live.only)
+            completeness = completeness_of(live.sweep_dir, live.only)
         except PlanError as error:
             raise AnsibleActionFail(str(error)) from None
         result.update(
             changed=False,
-            failed=not verdict.complete,
-            msg=verdict.sentence,
-            valid=verdict.valid,
-            planned=verdict.planned,
+            failed=not completeness.complete,
+            msg=completeness.sentence,
+            valid=completeness.valid,
+            planned=completeness.planned,
         )
         return result

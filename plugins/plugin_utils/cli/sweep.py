@@ -38,9 +38,10 @@ from ..sweeps.decisions import (
     widths,
 )
 from ..sweeps.playbook import SIGNALS, Pass, PassResult, next_log
-from ..tables.results import load_results
-from ..validity.completeness import verdict_of
-from ..validity.statuses import completed
+from ..tables.results import SweepResults, load_results
+from ..tables.tables import Tables, make_tables
+from ..validity.completeness import completeness_of
+from ..validity.statuses import Judgements, completed
 
 WELL, NOT_VALID, USAGE, NOT_CONVERGED, HELD = 0, 1, 2, 3, 4
 PLAYBOOK = "pairbench.lab.bench"
@@ -152,6 +153,8 @@ class Sweep:
         self._longest_block: float | None = None
         self._passes = 0
         self._stop_at: float | None = None
+        self._judgements = Judgements()
+        self._seen: tuple[SweepResults, Tables] | None = None
 
     def run(self) -> int:
         """Run block after block; the exit status."""
@@ -203,6 +206,7 @@ class Sweep:
         _say(f"Block {block} of {most}{self._goal.blocks}{self._left(block)}; log: {log}")
         had, records, measured = self._planned_blocks(), self._records(), self._measured()
         begin = time.monotonic()
+        self._seen = None  # its records take memory that the pass may need
         self._pass = Pass(self._arguments.playbook, [*self._options, "-e", f"pairbench_blocks={block}"], log, _say)
         result = self._pass.run(self._stop_at)
         self._pass = None
@@ -263,10 +267,15 @@ class Sweep:
         return not too_wide(self._widths(), self._goal.width)
 
     def _widths(self) -> list[Width]:
-        from ..tables.summary import summarise
+        results, tables = self._look()
+        return widths(results.plan, tables.summary, self._only)
 
-        results = load_results(self._sweep_dir)
-        return widths(results.plan, summarise(results), self._only)
+    def _look(self) -> tuple[SweepResults, Tables]:
+        """What there is after the last pass, read and judged once."""
+        if self._seen is None:
+            results = load_results(self._sweep_dir, judgements=self._judgements)
+            self._seen = results, make_tables(results)
+        return self._seen
 
     def _wait(self, delay: float, block: int) -> None:
         if delay < 0:
@@ -285,12 +294,12 @@ class Sweep:
         if not SweepFolder(self._sweep_dir).has_plan:
             _say("Nothing was measured")
             return NOT_VALID
-        _say(render_sweep(self._sweep_dir))
-        verdict = verdict_of(self._sweep_dir, self._only)
+        _say(render_sweep(self._sweep_dir, *self._look()))
+        completeness = completeness_of(self._sweep_dir, self._only)
         if self._only is not None:
-            _say(f"Of the hosts of --limit: {verdict.sentence}")
+            _say(f"Of the hosts of --limit: {completeness.sentence}")
         status = WELL if self._goal.width is None else self._said_convergence(self._goal.width)
-        return status if verdict.complete else NOT_VALID
+        return status if completeness.complete else NOT_VALID
 
     def _said_convergence(self, width: float) -> int:
         blocks = load_plan(self._sweep_dir).blocks

@@ -7,7 +7,7 @@ watchdog are given.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +17,11 @@ from ..model import JsonObject, Session
 from ..plain_text import printable
 from ..planning.remaining import what_remains
 from ..planning.stored import load_plan, withdraw_plan
+from ..records.record import Record, Trouble
 from ..records.writing import write_host
 from ..storage.lock import SweepHeld, SweepLock, identity
-from ..tables.results import Row, SweepResults, load_results
-from ..tables.tables import write_tables
+from ..tables.results import SweepResults, load_results
+from ..tables.tables import Tables, make_tables, write_tables
 from ..validity.statuses import completed
 from .assembler import RecordAssembler
 from .deadlines import Deadlines
@@ -39,8 +40,7 @@ BROKEN_OFF = (
     "collects it and continues."
 )
 
-Closing = Callable[[Path, SweepResults, Sequence[Row] | None], str]
-Error = Mapping[str, str]
+Closing = Callable[[Path, SweepResults, Tables], str]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Conductor:
         closing: Closing,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``closing`` makes the text at the end from folder, results and summary. Raises PlanError without a plan."""
+        """``closing`` makes the text at the end from folder, results and tables. Raises PlanError without a plan."""
         plan = load_plan(orders.sweep_dir)
         self.live = LivePass(plan, orders, completed(orders.sweep_dir), identity())
         self._voice, self._watchdog, self._closing, self._clock = voice, watchdog, closing, clock
@@ -183,17 +183,17 @@ class Conductor:
     def take_failure(self, host: str, action: str, no_answer: str = "") -> None:
         """A task failed for a host."""
         if no_answer:
-            self._take_silence(host, action, {"reason": "no_answer", "detail": no_answer})
+            self._take_silence(host, action, Trouble("no_answer", no_answer))
         elif action == PROBE:
             self.live.lose(host, "the host could not be looked at")
 
     def take_unreachable(self, host: str, action: str, message: str, no_answer: str = "") -> None:
         """A host was not reached, with what Ansible says of that."""
-        unreachable = {"reason": "unreachable", "detail": printable(message)}
-        self._take_silence(host, action, {"reason": "no_answer", "detail": no_answer} if no_answer else unreachable)
+        unreachable = Trouble("unreachable", printable(message))
+        self._take_silence(host, action, Trouble("no_answer", no_answer) if no_answer else unreachable)
 
-    def _take_silence(self, host: str, action: str, error: Error) -> None:
-        self._lose(host, error["detail"])
+    def _take_silence(self, host: str, action: str, error: Trouble) -> None:
+        self._lose(host, error.detail)
         session = self._session_of(host) if action == STEP else None
         if session is not None:
             self._fail_end(session, host, error)
@@ -213,7 +213,8 @@ class Conductor:
         if values.get("spool_problem"):
             self._voice.warn(f"{host}: {printable(values['spool_problem'])}")
         if values["error"]:
-            self._fail_end(session, host, {"reason": "no_answer", "detail": no_answer} if no_answer else values["error"])
+            error = Trouble(values["error"]["reason"], values["error"]["detail"])
+            self._fail_end(session, host, Trouble("no_answer", no_answer) if no_answer else error)
             return
         met = bool(values.get("met"))
         self._hasten_other_end(session, host, met)
@@ -221,7 +222,7 @@ class Conductor:
         self._take_ends(session, host, values["ends"], no_answer)
         self._take_malformed(session, host, values["malformed"])
 
-    def _take_meeting(self, session: Session, host: str, met: bool, problem: Error) -> None:
+    def _take_meeting(self, session: Session, host: str, met: bool, problem: Mapping[str, str]) -> None:
         """Whether the two ends met; where they did not, it may be a host that can take part in nothing."""
         if met:
             self.live.met(session.server, session.client)
@@ -240,10 +241,9 @@ class Conductor:
         for sentence in sorted(set(malformed.values()))[:MOST_MALFORMED]:
             self._voice.warn(sentence)
         for run_id, why in malformed.items():
-            error = {"reason": "malformed_reply", "detail": why}
-            self._write(self._assembler.add_error(run_id, side_of(session, host), error))
+            self._write(self._assembler.add_error(run_id, side_of(session, host), Trouble("malformed_reply", why)))
 
-    def _fail_end(self, session: Session, host: str, error: Error) -> None:
+    def _fail_end(self, session: Session, host: str, error: Trouble) -> None:
         self._hasten_other_end(session, host, met=True)
         for run in session.runs:
             self._write(self._assembler.add_error(run.run_id, side_of(session, host), error))
@@ -274,7 +274,7 @@ class Conductor:
         for host in sorted(set(self.live.lost) - before):
             self._voice.warn(f"{host} fell away: {self.live.lost[host]}. Its sessions wait for the next block.")
 
-    def _write(self, record: JsonObject | None) -> None:
+    def _write(self, record: Record | None) -> None:
         """Store a complete record, judge it, and tell how far the sweep is."""
         judgement = self._keeper.keep(record) if record is not None else None
         if record is not None and judgement is not None:
@@ -283,8 +283,10 @@ class Conductor:
 
     def _close(self) -> None:
         """Tables and the closing words, from results that are read and judged once."""
-        results = load_results(self.live.sweep_dir, self.live.plan)
-        for note in self._keeper.store(write_tables, self.live.sweep_dir, results) or ():
+        results = load_results(self.live.sweep_dir, self.live.plan, self._keeper.judgements)
+        tables = make_tables(results)
+        self._keeper.store(write_tables, self.live.sweep_dir, tables)
+        for note in tables.notes:
             if note not in results.problems:  # these are in the closing words
                 self._voice.warn(note)
-        self._voice.say(self._closing(self.live.sweep_dir, results, None))
+        self._voice.say(self._closing(self.live.sweep_dir, results, tables))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from ..model import SIDES, JsonObject, Judgement
-from ..records.reading import read_record
+from ..records.reading import latest_record
+from ..records.record import Record
 from ..records.writing import write_record
 from ..storage.files import StorageError
-from ..storage.sweep_folder import SweepFolder
-from ..validity.gate import judge
-from ..validity.statuses import note_status
+from ..validity.statuses import Judgements, note_status
 from .assembler import Kept, records_of
 from .live_pass import LivePass
 
@@ -27,6 +26,8 @@ class Keeper:
         self._live = live
         self._complain = complain
         self._collected: list[Kept] = []
+        self.judgements = Judgements()
+        """Of everything that this pass has judged, so that nothing is judged again at its end."""
 
     def store(
         self, write: Callable[Arguments, Written], *arguments: Arguments.args, **named: Arguments.kwargs
@@ -40,21 +41,19 @@ class Keeper:
             self._live.refusal = str(error)
             return None
 
-    def keep(self, record: JsonObject) -> Judgement | None:
+    def keep(self, record: Record) -> Judgement | None:
         """Write a record and judge it; None when it could not be written (then the hosts still have it)."""
-        live, run_id = self._live, record["run"]["run_id"]
-        record["written_at"] = datetime.now(timezone.utc).isoformat()
-        path = self.store(write_record, live.sweep_dir, record)
-        if path is None:
+        live = self._live
+        stored = self.store(write_record, live.sweep_dir, record, datetime.now(timezone.utc).isoformat())
+        if stored is None:
             return None
-        record["attempt"] = SweepFolder(live.sweep_dir).last_attempt(run_id)
-        judgement = judge(record)
-        note_status(live.sweep_dir, path, record, judgement)
+        judgement = self.judgements.of(stored)
+        note_status(live.sweep_dir, stored, judgement)
         if judgement.status != "failed":
-            live.done.add(run_id)
-        for side in SIDES:
-            if record[side] is not None:
-                live.note_recorded(record["run"][side], [f"{run_id}.{record[side]['execution']}.{side}.json"])
+            live.done.add(record.run_id)
+        hosts = dict(zip(SIDES, record.hosts, strict=True))
+        for end in record.ends:
+            live.note_recorded(hosts[end.side], [f"{record.run_id}.{end.execution}.{end.side}.json"])
         return judgement
 
     def forgotten(self, host: str, names: Iterable[str]) -> None:
@@ -68,15 +67,10 @@ class Keeper:
     def collect(self) -> int:
         """Make records of what hosts had in their spools; how many."""
         kept, self._collected = self._collected, []
-        written = {item.run_id: self._latest(item.run_id) for item in kept}
+        written = {item.run_id: latest_record(self._live.sweep_dir, item.run_id) for item in kept}
         records = records_of(self._live.plan, kept, self._live.done, written)
         count = sum(self.keep(record) is not None for record in records)
         if not self._live.refusal:
             for item in kept:
                 self._live.note_recorded(item.host, [item.name])
         return count
-
-    def _latest(self, run_id: str) -> Any:
-        folder = SweepFolder(self._live.sweep_dir)
-        attempt = folder.last_attempt(run_id)
-        return read_record(folder.record(run_id, attempt))[0] if attempt else None

@@ -18,6 +18,7 @@ from typing import Any
 from ..model import SIDES, Plan, Run
 from ..plain_text import printable
 from ..planning.plan import planned_runs
+from ..records.record import END_FIELDS
 from ..shapes import (
     LONGEST_LINE,
     LONGEST_NAME,
@@ -133,7 +134,6 @@ TRACER: Mapping[str, Check] = {
     "attach_seconds": optional(SECONDS),
     "rejected": optional(mapping(TEXT, 20)),
 }
-END_IDENTITY = ("host", "execution", "address", "port", "tool_version", "argv", "trace", "vmm")
 
 
 # Replies.
@@ -383,7 +383,7 @@ def _end(
     modes = (asked["trace_mode"],) if run["traced"] else ()
     schema = {name: same(value) for name, value in told.items()} | dict(END) | {"trace": _trace(modes)}
     found: dict[str, Any] = fields(schema)(end, where)
-    ignored.others(where, end, {*END, *END_IDENTITY}, "which no END has")
+    ignored.others(where, end, END_FIELDS, "which no END has")
     return found | {"vmm": _observations(end.get("vmm"), run["run_id"], watched, ignored)}
 
 
@@ -411,7 +411,7 @@ def _spooled(
     }
     traced = ("count", "time") if run.traced else ()
     found: dict[str, Any] = fields(schema | dict(END) | {"trace": _trace(traced)})(end, f"{where}.end")
-    ignored.others(f"{where}.end", end, {*END, *END_IDENTITY}, "which no END has")
+    ignored.others(f"{where}.end", end, END_FIELDS, "which no END has")
     watched: dict[str, tuple[str, str]] = {side: (getattr(run, side), "") for side in (SIDES if role == "server" else ())}
     found["vmm"] = _observations(end.get("vmm"), run_id, watched, ignored)
     return {

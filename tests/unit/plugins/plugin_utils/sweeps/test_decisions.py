@@ -10,6 +10,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import sweep as 
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Judgement, Plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan, planned_runs
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import load_plan, store_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import stored_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.decisions import (
     BadValue,
     Goal,
@@ -45,7 +46,7 @@ def finish(sweep_dir: Path, run_ids: list[str]) -> None:
     for run_id in run_ids:
         path = sweep_dir / "records" / f"{run_id}.json"
         path.write_text("{}", encoding="utf-8")
-        note_status(sweep_dir, path, {"run": runs[run_id], "attempt": 1}, Judgement("valid"))
+        note_status(sweep_dir, stored_record({"run": runs[run_id], "attempt": 1}, b"{}"), Judgement("valid"))
 
 
 @pytest.mark.parametrize(
@@ -207,7 +208,7 @@ class Lab:
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     made = Lab(tmp_path / "s")
     monkeypatch.setattr(sweep_command, "Pass", made)
-    monkeypatch.setattr(sweep_command, "render_sweep", lambda _sweep_dir: "")
+    monkeypatch.setattr(sweep_command, "render_sweep", lambda *_given: "")
     return made
 
 
