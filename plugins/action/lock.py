@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
-from ansible_collections.pairbench.lab.plugins.plugin_utils.model import HELD, REFUSED
 
 
 class ActionModule(ActionBase):
@@ -16,10 +15,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        live = live_pass.current()
-        refusal = live.refusal if live else "the callback pairbench.lab.summary is off"
+        refusal = live_pass.why_refused()
         result.update(changed=False, failed=bool(refusal))
         if refusal:
             result["msg"] = f"Nothing was measured. {refusal}"
-            result["refusal"] = HELD if live and live.held else REFUSED
+            result["refusal"] = live_pass.word_of_refusal()
         return result

@@ -1,5 +1,5 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
-"""Fail for a host that cannot be prepared; a host that fell away while it was prepared is only left out."""
+"""Fail for a host that cannot be prepared; a host that dropped out while it was prepared is only left out."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        host, live = task_vars["inventory_hostname"], live_pass.current()
-        if live is not None and host in live.lost:
-            result.update(skipped=True, skip_reason=f"the host fell away: {live.lost[host]}")
+        live = live_pass.current()
+        why = live.why_not_claimed(task_vars["inventory_hostname"]) if live else ""
+        if why:
+            result.update(skipped=True, skip_reason=why)
         else:
             result.update(failed=True, msg=self._task.args["msg"])
         return result

@@ -1,11 +1,13 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
-"""List the steps of which something is left, in portions."""
+"""List the steps of which something is left, in batches."""
 
 from __future__ import annotations
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
-from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.ends import portions
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.ends import batches
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError
 
 
 class ActionModule(ActionBase):
@@ -16,13 +18,10 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        live, plan = live_pass.current(), task_vars["_bench_plan"]
-        only = None if plan["only"] is None else frozenset(plan["only"])
-        result.update(
-            changed=False,
-            portions=[
-                {"renew": portion.renew, "steps": [{"index": index, "title": title} for index, title in portion.steps]}
-                for portion in portions(live.plan, live.done, only, plan["lease_seconds"])
-            ],
-        )
+        try:
+            live = live_pass.required()
+        except PlanError as error:
+            raise AnsibleActionFail(str(error)) from None
+        found = batches(live.plan, live.done, live.only, live.orders.lease_seconds)
+        result.update(changed=False, batches=[batch.to_json() for batch in found])
         return result

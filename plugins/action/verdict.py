@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.completeness import verdict_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.completeness import completeness_of
 
 
 class ActionModule(ActionBase):
@@ -17,16 +18,16 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        only = self._task.args.get("only")  # nothing is an empty text where ansible-core is older than 2.19
         try:
-            verdict = verdict_of(self._task.args["sweep_dir"], frozenset(only) if only else None)
+            live = live_pass.required()
+            completeness = completeness_of(live.sweep_dir, live.only)
         except PlanError as error:
             raise AnsibleActionFail(str(error)) from None
         result.update(
             changed=False,
-            failed=not verdict.complete,
-            msg=verdict.sentence,
-            valid=verdict.valid,
-            planned=verdict.planned,
+            failed=not completeness.complete,
+            msg=completeness.sentence,
+            valid=completeness.valid,
+            planned=completeness.planned,
         )
         return result

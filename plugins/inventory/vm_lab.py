@@ -41,27 +41,18 @@ plugin: pairbench.lab.vm_lab
 pairs: 2
 """
 
-from pathlib import Path
-
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.utils.display import Display
 from ansible.utils.vars import combine_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources
-from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.vm_lab import (
-    LabError,
-    LabSettings,
-    configuration,
-    guest_variables,
-    lab_guests,
-    lab_pairs,
-    read_note,
-    ssh_proxy_command,
+from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.vm_inventory import (
+    GROUP,
+    OPTIONS,
+    lab_inventory,
+    lab_options,
 )
-
-OPTIONS = ("name", "pairs", "placement", "network", "subnet", "ssh_port", "access")
-INTEGERS = ("pairs", "ssh_port")
-GROUP = "vm_lab"
+from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.vm_lab import LabError
 
 
 class InventoryModule(BaseInventoryPlugin):
@@ -77,64 +68,31 @@ class InventoryModule(BaseInventoryPlugin):
         """Read the settings and add the guests."""
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
-        options = self._settings(path)
+        given = {name: self.get_option(name) for name in OPTIONS}
         hypervisors = inventory.groups["hypervisors"].get_hosts() if "hypervisors" in inventory.groups else []
-        access = Path(options["access"] or f"~/.local/state/pairbench/{options['name']}").expanduser()
         try:
-            settings = LabSettings(
-                options["name"], options["pairs"], tuple(host.name for host in hypervisors),
-                options["placement"], options["subnet"], options["ssh_port"],
-            )
-            guests = lab_guests(settings)
+            options = lab_options(given, self._variables_of_all(path))
+            variables = {host.name: self._variables(host, path) for host in hypervisors}
+            lab = lab_inventory(options, variables, Display().warning)
         except LabError as error:
             raise AnsibleParserError(f"{path}: {error}") from error
-        self._add(guests, settings, hypervisors, access, path)
-        everywhere = {f"vm_lab_{name}": options[name] for name in OPTIONS} | {"vm_lab_access": str(access)}
-        # What is asked for are pairs; an isolated network ends at its hypervisor, so that others might not even meet.
-        everywhere["pairbench_pairs"] = lab_pairs(guests)
-        for host in hypervisors:
-            if options["network"] == "isolated" and _record(access, host.name).get("backend") == "qemu":
-                # From there the hypervisor reaches the guests' data addresses, to count the processes that carry them.
-                inventory.set_variable(host.name, "pairbench_observer_netns", f"pairbench-{options['name']}")
-        records = [_record(access, name) for name in sorted({guest.hypervisor for guest in guests})]
-        if all(records):
-            everywhere["pairbench_configuration"] = configuration(records)
-        for name, value in everywhere.items():
-            inventory.set_variable("all", name, value)
+        self._add(lab)
 
-    def _add(self, guests, settings, hypervisors, access, path):
-        proxies = {host.name: ssh_proxy_command(self._variables(host, path), host.name) for host in hypervisors}
+    def _add(self, lab):
         self.inventory.add_group(GROUP)
-        for guest in guests:
-            self.inventory.add_host(guest.name, group=GROUP)
-            record = _record(access, guest.hypervisor)
-            variables = guest_variables(guest, settings, str(access), record, proxies[guest.hypervisor])
+        for guest in lab.guests:
+            self.inventory.add_host(guest, group=GROUP)
+        for owner, variables in {**lab.guests, **lab.hypervisors, "all": lab.everywhere}.items():
             for name, value in variables.items():
-                self.inventory.set_variable(guest.name, name, value)
+                self.inventory.set_variable(owner, name, value)
 
     def _variables(self, host, path):
         """The variables of a hypervisor, as far as the inventory says."""
         found = get_vars_from_inventory_sources(self.loader, [path], [*host.get_groups(), host], "all")
         return combine_vars(combine_vars(host.get_vars(), found), self._vars)
 
-    def _settings(self, path):
-        """Options of the file, variables of the group all, variables of the command line: the last one counts."""
+    def _variables_of_all(self, path):
+        """Variables of the group all, then those of the command line: the last one counts."""
         everyone = self.inventory.groups["all"]
         groups = get_vars_from_inventory_sources(self.loader, [path], [everyone], "all")
-        variables = combine_vars(combine_vars(everyone.get_vars(), groups), self._vars)
-        found = {name: variables.get(f"vm_lab_{name}", self.get_option(name)) for name in OPTIONS}
-        for name in INTEGERS:
-            try:
-                found[name] = int(found[name])
-            except (TypeError, ValueError):
-                raise AnsibleParserError(f"{path}: vm_lab_{name} is {found[name]!r}: give a whole number") from None
-        return found
-
-
-def _record(access, hypervisor):
-    """What provisioning noted about a hypervisor; empty when there is nothing that can be read."""
-    try:
-        return read_note(access / f"{hypervisor}.json")
-    except ValueError as error:
-        Display().warning(f"{error}. The lab is taken for one that is not provisioned; provisioning writes it again.")
-        return {}
+        return combine_vars(combine_vars(everyone.get_vars(), groups), self._vars)

@@ -247,7 +247,7 @@ class Benchmark(ABC):
         ``figures`` has the names of ``Finding.measured``.
         """
 
-    def transfer_of(self, record: Mapping[str, Any]) -> Transfer | None:
+    def transfer_of(self, record: Record) -> Transfer | None:
         """What a run received and when, from its record; None where the record does not tell."""
         return None
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 Span = tuple[float, float]
 """Start and end, in seconds since 1970 UTC."""
@@ -45,13 +43,3 @@ class Transfer:
             for part in self.intervals
         )
         return 8 * received / (end - start)
-
-
-def moment_of(value: Any) -> float | None:
-    """An ISO 8601 time of day as seconds since 1970; ``None`` when it is none, or says no time zone."""
-    try:
-        # Python 3.10 does not know the Z.
-        moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return moment.timestamp() if moment.tzinfo is not None else None

@@ -29,7 +29,7 @@ from ..sweeps.decisions import (
 from ..sweeps.inventory import hosts_of_limit
 from ..sweeps.loop import Outcome, Sweep
 from ..sweeps.playbook import SIGNALS, Pass, PassResult
-from ..validity.completeness import verdict_of
+from ..validity.completeness import completeness_of
 from .console import NOT_CONVERGED, NOT_VALID, SOMEBODY_HOLDS, USAGE, WELL, complain, say
 
 PLAYBOOK = "pairbench.lab.bench"
@@ -175,12 +175,12 @@ def _said_refusal(result: PassResult) -> int:
 
 def _said_result(sweep: Sweep, sweep_dir: Path, width: float | None, only: frozenset[str] | None) -> int:
     """Show what has been measured; the exit status."""
-    say(render_sweep(sweep_dir))
-    verdict = verdict_of(sweep_dir, only)
+    say(render_sweep(sweep_dir, *sweep.look()))
+    completeness = completeness_of(sweep_dir, only)
     if only is not None:
-        say(f"Of the hosts of --limit: {verdict.sentence}")
+        say(f"Of the hosts of --limit: {completeness.sentence}")
     status = WELL if width is None else _said_convergence(sweep.widths(), width, load_plan(sweep_dir).blocks)
-    return status if verdict.complete else NOT_VALID
+    return status if completeness.complete else NOT_VALID
 
 
 def _said_convergence(found: list[Width], width: float, blocks: int) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..storage.files import shown_path
 from ..tables.results import load_results
-from ..tables.tables import write_tables
+from ..tables.tables import make_tables, write_tables
 from .console import NOT_VALID, WELL, complain
 
 
@@ -26,7 +26,9 @@ def run(arguments: argparse.Namespace) -> int:
 def build_tables(directory: Path) -> int:
     """Write the tables; the exit status says whether a file of the sweep had to be left out."""
     results = load_results(directory)
-    for sentence in write_tables(directory, results):
+    tables = make_tables(results)
+    write_tables(directory, tables)
+    for sentence in tables.notes:
         complain(sentence)
     print(f"tables are in {shown_path(directory)}")
     return NOT_VALID if results.problems else WELL

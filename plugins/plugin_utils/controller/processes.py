@@ -7,6 +7,9 @@ import ctypes
 import os
 import resource
 import signal
+import time
+from collections.abc import Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 SPARE_DESCRIPTORS = 16
@@ -63,6 +66,22 @@ def send(pids: list[int], *numbers: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             for number in numbers:
                 os.kill(pid, number)
+
+
+def end_workers(workers: Sequence[BaseProcess], seconds: float) -> None:
+    """Leave none of these processes behind, also none that is stopped, or waits to be heard: nobody listens any more.
+
+    Each is asked to end; who has not after that many ``seconds`` is killed.
+    """
+    for worker in workers:
+        worker.terminate()
+        if worker.pid is not None:
+            os.kill(worker.pid, signal.SIGCONT)
+    deadline = time.monotonic() + seconds
+    for worker in workers:
+        worker.join(max(0.0, deadline - time.monotonic()))
+        if worker.is_alive():
+            worker.kill()
 
 
 def descriptors_problem(wanted: int = SPARE_DESCRIPTORS) -> str:

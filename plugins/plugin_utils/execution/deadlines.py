@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from ..model import Session, Step
 from .ends import (
     claim_deadline_seconds,
@@ -13,20 +10,21 @@ from .ends import (
     session_of,
     winding_up_seconds,
 )
+from .orders import Orders
 
 
 class Deadlines:
-    """Seconds from the start of a task on a host to its result, from what the action ``plan`` returned."""
+    """Seconds from the start of a task on a host to its result, by the orders of the pass."""
 
-    def __init__(self, plan: Mapping[str, Any]) -> None:
-        self._answer: float = plan["answer_seconds"]
-        self._waits = (plan["ready_seconds"], plan["rendezvous_seconds"])
-        self._observers = 2 if plan["hypervisors"] else 0
-        orphan = orphan_seconds(plan["longest_session_seconds"], plan["longest_run_seconds"])
-        self.of_preparing: float = plan["prepare_seconds"]
+    def __init__(self, orders: Orders) -> None:
+        self._answer: float = orders.answer_seconds
+        self._waits = (orders.ready_seconds, orders.rendezvous_seconds)
+        self._observers = 2 if orders.hypervisors else 0
+        orphan = orphan_seconds(orders.longest_session_seconds, orders.longest_run_seconds)
+        self.of_preparing: float = orders.prepare_seconds
         """For any task that installs, or looks at, something."""
         self.of_giving_back: float = self._answer
-        self.of_claim: float = claim_deadline_seconds(plan["wait_seconds"], orphan) + self._answer
+        self.of_claim: float = claim_deadline_seconds(orders.wait_seconds, orphan) + self._answer
 
     def of_step(self, step: Step | None, host: str) -> float:
         """For the session of a host in this step; a host that has none, as a hypervisor, has to do with any of them."""

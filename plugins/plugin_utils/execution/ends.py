@@ -28,32 +28,36 @@ MOST_STEPS = 50
 
 
 @dataclass(frozen=True)
-class Portion:
+class Batch:
     """Steps that are executed one after another; with ``renew`` the hosts' claims are renewed before them."""
 
     renew: bool
     steps: tuple[tuple[int, str], ...]
     """Position and title of each."""
 
+    def to_json(self) -> dict[str, Any]:
+        """This batch as the playbook reads it."""
+        return {"renew": self.renew, "steps": [{"index": index, "title": title} for index, title in self.steps]}
 
-def portions(plan: Plan, done: Container[str], only: Container[str] | None, lease_seconds: float) -> list[Portion]:
-    """The steps of which something is left, in portions: Ansible's loops over files do not like to be long.
 
-    Each session renews the claims of its two hosts. Where a host rests for half of a lease or more (one pair at a time,
-    capacities, levels), portions are short enough for claims to be renewed between them.
+def batches(plan: Plan, done: Container[str], only: frozenset[str] | None, lease_seconds: float) -> list[Batch]:
+    """The steps of which something is left, in batches: Ansible's loops over files do not like to be long.
+
+    Each session renews the claims of its two hosts. Where a host is idle for half of a lease or more (one pair at a time,
+    capacities, levels), batches are short enough for claims to be renewed between them.
     """
-    rests, titles = _Rests(), []
+    idle, titles = _IdleTime(), []
     for index, title, pairs in _steps_left(plan, done, only):
         titles.append((index, title))
-        rests.take(pairs)
-    bearable = int(lease_seconds / 2 // longest_step_seconds(plan))
-    renew = rests.longest > bearable
-    size = min(MOST_STEPS, max(1, bearable)) if renew else MOST_STEPS
-    return [Portion(renew, tuple(titles[start : start + size])) for start in range(0, len(titles), size)]
+        idle.take(pairs)
+    most_idle_steps = int(lease_seconds / 2 // longest_step_seconds(plan))
+    renew = idle.longest > most_idle_steps
+    size = min(MOST_STEPS, max(1, most_idle_steps)) if renew else MOST_STEPS
+    return [Batch(renew, tuple(titles[start : start + size])) for start in range(0, len(titles), size)]
 
 
-class _Rests:
-    """For how many steps hosts that have something to do do nothing: between, before or after."""
+class _IdleTime:
+    """Longest idle stretch of any participating host, in steps."""
 
     def __init__(self) -> None:
         self._steps = 0
@@ -69,12 +73,12 @@ class _Rests:
 
     @property
     def longest(self) -> int:
-        """The longest rest of all, in steps."""
+        """The longest stretch so far: before a host's first step, between two, or since its last."""
         return max([self._longest, *(self._steps - 1 - last for last in self._last.values())])
 
 
 def _steps_left(
-    plan: Plan, done: Container[str], only: Container[str] | None
+    plan: Plan, done: Container[str], only: frozenset[str] | None
 ) -> Iterator[tuple[int, str, Sequence[Pair]]]:
     """Position, title and (server, client) of every step of which something is left."""
     if not done and only is None:

@@ -1,8 +1,9 @@
-"""What a running pass knows: shared between the callback and the actions of one ``ansible-playbook``.
+"""What a running pass knows: shared between the conductor and the tasks of one ``ansible-playbook``.
 
-The callback lives in Ansible's main process; every task of every host runs in a process forked from it when the task
-begins. So what the callback has written here before a task is what the task reads, and what a task writes is gone with
-it: the callback is the only writer.
+The conductor lives in Ansible's main process; every task of every host runs in a worker, a process that is forked from it
+when the task begins. Ansible hands a worker nothing but the variables of its host, which hosts can set: so the pass is a
+global of this module, and a worker finds it in the memory it was forked with, as it stood at that moment. What a worker
+writes there is gone with it: the conductor is the only writer.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from ..model import Plan, Session, Step
+from ..model import HELD, REFUSED, Plan, Session, Step
+from ..planning.plan import PlanError
 from ..planning.remaining import step_rest
+from .orders import Orders
 
 STRIKES = 2
 """With how many different peers in a row a host may fail to meet before it counts as lost."""
@@ -26,11 +30,9 @@ class LivePass:
     """One pass of the playbook over a sweep."""
 
     plan: Plan
-    sweep_dir: Path
+    orders: Orders
     done: set[str]
     """Runs that need no measuring any more."""
-    only: frozenset[str] | None = None
-    """The hosts to which this pass is limited; None for all of the plan."""
     identity: str = ""
     """Who runs this pass, for whoever meets it."""
     step_index: int = -1
@@ -41,14 +43,24 @@ class LivePass:
     held: bool = False
     """Whether that is because another controller holds the sweep."""
     lost: dict[str, str] = field(default_factory=dict)
-    """Hosts that fell away, with the reason; their sessions are left out until the next block."""
-    prepared: set[str] = field(default_factory=set)
-    """Hosts that said what they are and can do; no session begins on others."""
+    """Hosts that dropped out, with the reason; their sessions are left out until the next block."""
+    prepared: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By host, what it said that it is and can do (`replies.probe_reply`); no session begins on others."""
     recorded: dict[str, set[str]] = field(default_factory=dict)
     """By host, names in its spool of what has safely become part of a record."""
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     _missed: dict[str, set[str]] = field(default_factory=dict)
     _block: int = 0
+
+    @property
+    def only(self) -> frozenset[str] | None:
+        """The hosts to which this pass is limited; None for all of the plan."""
+        return self.orders.only
+
+    @property
+    def sweep_dir(self) -> Path:
+        """The folder of the sweep."""
+        return self.orders.sweep_dir
 
     def token(self, step_index: int, server: str, client: str) -> str:
         """The secret of one session; both of its ends work it out alone."""
@@ -68,6 +80,10 @@ class LivePass:
         self.step_index, self.step = index, step_rest(step, self.done, self.only)
         return self.step
 
+    def why_not_claimed(self, host: str) -> str:
+        """Why a host is not to be claimed, or not held any longer; empty when it is."""
+        return f"the host fell away: {self.lost[host]}" if host in self.lost else ""
+
     def why_left_out(self, session: Session) -> str:
         """Why a session cannot take place now; empty when it can."""
         for host in (session.server, session.client):
@@ -78,7 +94,7 @@ class LivePass:
         return ""
 
     def why_not_observing(self, hypervisor: str) -> str:
-        """Why nobody counts on a hypervisor now; empty when somebody does."""
+        """Why this hypervisor cannot trace now; empty when it can."""
         if hypervisor in self.lost:
             return f"{hypervisor} fell away: {self.lost[hypervisor]}"
         if hypervisor not in self.prepared:
@@ -107,7 +123,24 @@ class LivePass:
         self.recorded.setdefault(host, set()).update(names)
 
 
+NO_PASS = "No sweep has been planned in this play: use the role pairbench.lab.bench"
+CALLBACK_OFF = (
+    "The callback that writes the records is off. Set callbacks_enabled = pairbench.lab.summary in ansible.cfg, or "
+    "ANSIBLE_CALLBACKS_ENABLED=pairbench.lab.summary in the environment"
+)
 _current: list[LivePass] = []
+_conducted: list[bool] = []
+
+
+def announce_conductor() -> None:
+    """Somebody in this process conducts the pass that is going to be planned."""
+    _conducted[:] = [True]
+
+
+def require_conductor() -> None:
+    """Raises PlanError where nobody would take the results of a pass."""
+    if not _conducted:
+        raise PlanError(CALLBACK_OFF)
 
 
 def begin(live: LivePass) -> None:
@@ -118,3 +151,22 @@ def begin(live: LivePass) -> None:
 def current() -> LivePass | None:
     """The pass of this process; None where the callback is off or nothing has been planned."""
     return _current[0] if _current else None
+
+
+def required() -> LivePass:
+    """The pass of this process. Raises PlanError where there is none."""
+    if not _current:
+        raise PlanError(NO_PASS)
+    return _current[0]
+
+
+def why_refused() -> str:
+    """Why no session may begin in this process; empty while all is well."""
+    live = current()
+    return live.refusal if live else "the callback pairbench.lab.summary is off"
+
+
+def word_of_refusal() -> str:
+    """Why no session may begin, as one of the words of `model` for whoever reads results of tasks."""
+    live = current()
+    return HELD if live is not None and live.held else REFUSED

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from ..formatting import format_duration
 from ..model import Judgement, Plan, Step
 from ..planning.listed import step_seconds
 from ..planning.plan import run_count
 from ..planning.remaining import Remaining
+from ..records.record import Record
 
 Ends = tuple[str, str]
 
@@ -58,14 +57,13 @@ class Progress:
         self._close_step()
         self._left = replace(left, runs=self._done_runs + left.runs, seconds=self._expected_done + left.seconds)
 
-    def advance(self, record: Mapping[str, Any], judgement: Judgement, now: float) -> list[str]:
+    def advance(self, record: Record, judgement: Judgement, now: float) -> list[str]:
         """Take one finished record of the step; a line for each session that is complete with it."""
-        ends = (record["run"]["server"], record["run"]["client"])
         word = judgement.status if judgement.status == "valid" else f"{judgement.status} ({judgement.reason})"
-        self._statuses.setdefault(ends, Counter())[word] += 1
+        self._statuses.setdefault(record.hosts, Counter())[word] += 1
         self._done_runs += 1
-        self._open[ends] -= 1
-        return [] if self._open[ends] > 0 else [self._line(ends, now)]
+        self._open[record.hosts] -= 1
+        return [] if self._open[record.hosts] > 0 else [self._line(record.hosts, now)]
 
     def _close_step(self) -> None:
         if self._step is not None:

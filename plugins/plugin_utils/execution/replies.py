@@ -19,6 +19,7 @@ from ..benchmarks import BENCHMARKS
 from ..model import HELD, SIDES, Plan, Run
 from ..plain_text import printable
 from ..planning.plan import planned_runs
+from ..records.record import END_FIELDS
 from ..shapes import (
     LONGEST_LINE,
     LONGEST_NAME,
@@ -135,7 +136,6 @@ TRACER: Mapping[str, Check] = {
     "attach_seconds": optional(SECONDS),
     "rejected": optional(mapping(TEXT, 20)),
 }
-END_IDENTITY = ("host", "execution", "address", "port", "tool_version", "argv", "trace", "vmm")
 
 
 # Replies.
@@ -162,6 +162,13 @@ def failure_of(returned: Mapping[str, Any]) -> str:
         return ""
     told = [part.strip() for part in (returned.get("msg"), returned.get("module_stderr")) if isinstance(part, str)]
     return " ".join(printable(" ".join(part[-LONGEST_LINE:].split()), LONGEST_LINE) for part in told if part) or "no message"
+
+
+def cut_off(returned: Mapping[str, Any]) -> dict[str, Any]:
+    """The result where the connection was killed, as the watchdog does at the deadline: nothing was said of the host."""
+    if returned.get("failed") and isinstance(returned.get("rc"), int) and returned["rc"] < 0:
+        return {"unreachable": True, "msg": f"the connection was ended by signal {-returned['rc']}"}
+    return {}
 
 
 def interpreter_facts(returned: Mapping[str, Any]) -> dict[str, Any]:
@@ -378,7 +385,7 @@ def _end(
     modes = (asked["trace_mode"],) if run["traced"] else ()
     schema = {name: same(value) for name, value in told.items()} | dict(END) | {"trace": _trace(modes)}
     found: dict[str, Any] = fields(schema)(end, where)
-    ignored.others(where, end, {*END, *END_IDENTITY}, "which no END has")
+    ignored.others(where, end, END_FIELDS, "which no END has")
     return found | {"vmm": _observations(end.get("vmm"), run["run_id"], watched, ignored)}
 
 
@@ -406,7 +413,7 @@ def _spooled(
     }
     traced = ("count", "time") if run.traced else ()
     found: dict[str, Any] = fields(schema | dict(END) | {"trace": _trace(traced)})(end, f"{where}.end")
-    ignored.others(f"{where}.end", end, {*END, *END_IDENTITY}, "which no END has")
+    ignored.others(f"{where}.end", end, END_FIELDS, "which no END has")
     watched: dict[str, tuple[str, str]] = {side: (getattr(run, side), "") for side in (SIDES if role == "server" else ())}
     found["vmm"] = _observations(end.get("vmm"), run_id, watched, ignored)
     return {

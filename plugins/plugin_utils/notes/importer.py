@@ -10,16 +10,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from ..benchmarks import BENCHMARKS, in_words, listed
 from ..benchmarks.command_line import Command
 from ..benchmarks.scan import scan
-from ..model import SCHEMA_VERSION, JsonObject, Plan, Run, Session, Side, Step
+from ..model import SIDES, JsonObject, Plan, Run, Session, Side, Step
 from ..parsing.finding import Finding
 from ..planning.listed import ListedSteps
+from ..records.record import Record, end_of_notes, new_record
 from .command_lines import read_command
 
 HEADING = re.compile(r"(#{1,6})\s+(\S.*?)[\s#]*$")
@@ -38,7 +39,7 @@ class ImportedSweep:
     """What notes became: a plan as any sweep has, its records, and what could not be used, in sentences."""
 
     plan: Plan
-    records: tuple[JsonObject, ...]
+    records: tuple[Record, ...]
     left_out: tuple[str, ...]
 
 
@@ -367,61 +368,33 @@ def _record(
     sweep: str,
     configuration: str,
     written_at: str,
-) -> JsonObject:
-    return {
-        "schema": SCHEMA_VERSION,
-        "sweep": sweep,
-        "configuration": configuration,
-        "attempt": 1,
-        "written_at": written_at,
-        "run": {
-            "run_id": run.run_id,
-            "block": run.block,
-            "round": run.round,
-            "server": run.server,
-            "client": run.client,
-            "benchmark": run.benchmark,
-            "case": run.case,
-            "parameters": dict(run.parameters),
-            "repeat": run.repeat,
-            "traced": run.traced,
-            "seconds": run.seconds or None,
-        },
-        "server": _end(entry, "server", run.server, addresses),
-        "client": _end(entry, "client", run.client, addresses),
-        "error": None,
-        "source": {
-            "file": name,
-            "line": entry.line,
-            "headings": list(entry.headings),
-            "notes": list(entry.notes),
-        },
-    }
+) -> Record:
+    known = {field: value for field, value in asdict(run).items() if field != "level"} | {"seconds": run.seconds or None}
+    return new_record(
+        sweep,
+        configuration,
+        known,
+        {side: _end(entry, side, getattr(run, side), addresses) for side in SIDES},
+        attempt=1,
+        written_at=written_at,
+        source={"file": name, "line": entry.line, "headings": list(entry.headings), "notes": list(entry.notes)},
+    )
 
 
 def _end(entry: _Entry, side: Side, host: str, addresses: tuple[str, ...]) -> JsonObject:
     command = entry.commands.get(side)
     output = entry.outputs.get(side)
     trace = entry.traces.get(side)
-    return {
-        "host": host,
-        "address": host if host in addresses else None,
-        "port": command.port if command is not None else None,
-        "arch": None,
-        "tool_version": None,
-        "argv": list(command.argv) if command is not None else [],
-        "stdout": output.text if output is not None else None,
-        "stderr": None,
-        "returncode": None,
-        "started_at": None,
-        "ended_at": None,
-        "seconds": None,
-        "timed_out": False,
-        "trace": None if trace is None else _trace(trace),
-        "trace_unavailable": None,
-        "problem": None,
-        "figures": None,
-    }
+    return end_of_notes(
+        {
+            "host": host,
+            "address": host if host in addresses else None,
+            "port": command.port if command is not None else None,
+            "argv": list(command.argv) if command is not None else [],
+            "stdout": output.text if output is not None else None,
+            "trace": None if trace is None else _trace(trace),
+        }
+    )
 
 
 def _trace(trace: _Output) -> JsonObject:

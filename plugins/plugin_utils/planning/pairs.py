@@ -36,7 +36,7 @@ def select_pairs(
     return _sampled(chosen, sample, seed)
 
 
-def within(pair: Pair, only: Container[str] | None) -> bool:
+def within(pair: Pair, only: frozenset[str] | None) -> bool:
     """Whether both hosts of a pair are among ``only``; None limits nothing."""
     return only is None or (pair[0] in only and pair[1] in only)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,7 +124,7 @@ def planned_runs(plan: Plan) -> Iterator[Run]:
     return (run for step in plan.steps for session in step.sessions for run in session.runs)
 
 
-def widest_step(plan: Plan, only: Container[str] | None = None) -> int:
+def widest_step(plan: Plan, only: frozenset[str] | None = None) -> int:
     """The largest number of pairs that are measured at once; ``only`` limits it to pairs of these hosts."""
     return max((sum(within(pair, only) for pair in pairs) for pairs in plan.steps.pairs_at_once()), default=0)
 

@@ -22,7 +22,7 @@ class Remaining:
     benchmarks: frozenset[str]
 
 
-def remaining(plan: Plan, done: Container[str], only: Container[str] | None = None) -> Iterator[tuple[int, Step]]:
+def remaining(plan: Plan, done: Container[str], only: frozenset[str] | None = None) -> Iterator[tuple[int, Step]]:
     """Position and rest of every step that has runs whose ``run_id`` is not done, in order.
 
     ``only`` limits it to pairs of these hosts.
@@ -33,7 +33,7 @@ def remaining(plan: Plan, done: Container[str], only: Container[str] | None = No
             yield index, left
 
 
-def step_rest(step: Step, done: Container[str], only: Container[str] | None = None) -> Step | None:
+def step_rest(step: Step, done: Container[str], only: frozenset[str] | None = None) -> Step | None:
     """A step with only those runs that are not done; None when there are none."""
     sessions = []
     for session in step.sessions:
@@ -43,7 +43,7 @@ def step_rest(step: Step, done: Container[str], only: Container[str] | None = No
     return replace(step, sessions=tuple(sessions)) if sessions else None
 
 
-def what_remains(plan: Plan, done: Container[str] = (), only: Container[str] | None = None) -> Remaining:
+def what_remains(plan: Plan, done: Container[str] = (), only: frozenset[str] | None = None) -> Remaining:
     """Count what is still to be done. A plan of which nothing is done is not gone through run by run."""
     if not done and only is None:
         return _everything(plan)

@@ -53,7 +53,7 @@ def store_plan(sweep_dir: Path, plan: Plan) -> None:
 def withdraw_plan(sweep_dir: Path) -> None:
     """Remove a plan of which nothing has begun, with what the hosts said of themselves for it."""
     folder = SweepFolder(sweep_dir)
-    for path in (folder.plan, *folder.hosts.glob("*.json")):
+    for path in (folder.plan, *folder.host_files):
         path.unlink(missing_ok=True)
 
 

@@ -5,6 +5,7 @@ A file that is not what it should be is left out, and a sentence names it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any
 from ..model import RUN_ID, SCHEMA_VERSION, Run
 from ..plain_text import printable
 from ..shapes import WrongShape, object_of, text_of, whole_of
-from ..storage.files import UnreadableFile, list_files, read_object, shown_path
-from ..storage.sweep_folder import SweepFolder, host_file_name, record_name
+from ..storage.files import UnreadableFile, list_files, object_in, read_bytes, read_object, shown_path
+from ..storage.sweep_folder import DOCUMENT, SweepFolder, host_file_name, record_name
+from .record import Record, record_of
 
 RECORD_BYTES = 128 << 20
 """Of each output at most 16 MiB are kept, and there are eight beside each other at most."""
@@ -24,10 +26,36 @@ IDENTITY = ("block", "server", "client", "benchmark", "case", "parameters", "tra
 
 
 @dataclass(frozen=True)
+class StoredRecord:
+    """One attempt of a run as its file holds it."""
+
+    run_id: str
+    attempt: int
+    document: Mapping[str, Any]
+    record: Record | None
+    """None where the document is not what docs/data.md says; the gate tells what is wrong with it."""
+    checksum: str
+    """SHA-256 of the file's content."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes its run the one that it is, beside its name."""
+        return identity_of(self.document["run"])
+
+    @property
+    def name(self) -> str:
+        """The name that its file must have."""
+        return record_name(self.run_id, self.attempt)
+
+    def __str__(self) -> str:
+        return f"attempt {self.attempt} of the run {self.run_id}"
+
+
+@dataclass(frozen=True)
 class StoredRecords:
     """What the folder of a sweep's records holds."""
 
-    records: tuple[dict[str, Any], ...]
+    records: tuple[StoredRecord, ...]
     """The latest attempt of every run, sorted by file name."""
     problems: tuple[str, ...]
     """A sentence for every file that is left out."""
@@ -35,47 +63,69 @@ class StoredRecords:
     """By run_id, a sentence about a file that says of the same attempt something else than its record."""
 
 
-def read_record(path: Path) -> tuple[dict[str, Any] | None, str]:
-    """A record under the name that it must have, or None and a sentence that says why it is left out.
-
-    Nothing is said about its ends: `record.record_of` tells whether they are what they should be.
-    """
-    record, problem = _record_in(path)
-    if record is None or _is_at_its_place(path, record):
-        return record, problem
-    return None, f"{shown_path(path)} is left out: it is {_claim(record)}, which is kept in {_its_name(record)}."
+def read_record(path: Path) -> tuple[StoredRecord | None, str]:
+    """A record under the name that it must have, or None and a sentence that says why it is left out."""
+    stored, problem = _record_in(path)
+    if stored is None or path.name == stored.name:
+        return stored, problem
+    return None, f"{shown_path(path)} is left out: it is {stored}, which is kept in {stored.name}."
 
 
 def read_records(sweep_dir: Path) -> StoredRecords:
     """All records of a sweep. Nothing that is in the folder makes this fail."""
-    latest: dict[str, dict[str, Any]] = {}
+    latest: dict[str, StoredRecord] = {}
     problems: list[str] = []
     doubled: dict[str, str] = {}
     for path in record_files(sweep_dir, problems):
-        record, problem = _record_in(path)
-        if record is None:
+        stored, problem = _record_in(path)
+        if stored is None:
             problems.append(problem)
-            continue
-        run_id = record["run"]["run_id"]
-        if not _is_at_its_place(path, record):
-            problems.append(_misplaced(sweep_dir, path, record, doubled))
-        elif run_id not in latest or record["attempt"] > latest[run_id]["attempt"]:
-            latest[run_id] = record
+        elif path.name != stored.name:
+            problems.append(_misplaced(sweep_dir, path, stored, doubled))
+        elif stored.run_id not in latest or stored.attempt > latest[stored.run_id].attempt:
+            latest[stored.run_id] = stored
     return StoredRecords(tuple(latest.values()), tuple(problems), doubled)
+
+
+def latest_record(sweep_dir: Path, run_id: str) -> Record | None:
+    """The latest attempt of one run; None where there is none, or it is not a record."""
+    folder = SweepFolder(sweep_dir)
+    attempt = folder.last_attempt(run_id)
+    stored = read_record(folder.record(run_id, attempt))[0] if attempt else None
+    return None if stored is None else stored.record
+
+
+def stored_record(document: Mapping[str, Any], content: bytes) -> StoredRecord:
+    """The document of a record as a file with this content holds it.
+
+    Raises WrongShape where it does not tell which attempt of which run it is.
+    """
+    run_id = text_of(object_of(document.get("run"), "run").get("run_id"), "run.run_id", like=RUN_ID)
+    attempt = whole_of(document.get("attempt"), "attempt", 1, MOST_ATTEMPTS)
+    try:
+        record = record_of(document)
+    except WrongShape:
+        record = None
+    return StoredRecord(run_id, attempt, document, record, checksum_of(content))
+
+
+def checksum_of(content: bytes) -> str:
+    """What tells one content of a file from another."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def record_files(sweep_dir: Path, problems: list[str]) -> list[Path]:
     """The files of records, sorted by name; where they cannot be listed, that is a problem more."""
     try:
-        return list_files(SweepFolder(sweep_dir).records, ".json")
+        return list_files(SweepFolder(sweep_dir).records, DOCUMENT)
     except UnreadableFile as error:
         problems.append(f"{error}: its records are left out, and their runs count as missing.")
         return []
 
 
-def other_run(run: Run, recorded: Mapping[str, Any]) -> str:
+def other_run(run: Run, stored: StoredRecord) -> str:
     """In what a record's run is not that of the plan under the same name; empty when it is the same."""
-    planned, found = identity_of(vars(run)), identity_of(recorded)
+    planned, found = identity_of(vars(run)), stored.identity
     if planned == found:
         return ""
     return "; ".join(
@@ -90,43 +140,27 @@ def identity_of(run: Mapping[str, Any]) -> dict[str, Any]:
     return {name: run.get(name) for name in IDENTITY}
 
 
-def _record_in(path: Path) -> tuple[dict[str, Any] | None, str]:
+def _record_in(path: Path) -> tuple[StoredRecord | None, str]:
     try:
-        record = read_object(path, RECORD_BYTES)
-        run = object_of(record.get("run"), "run")
-        text_of(run.get("run_id"), "run.run_id", like=RUN_ID)
-        whole_of(record.get("attempt"), "attempt", 1, MOST_ATTEMPTS)
+        content = read_bytes(path, RECORD_BYTES)
+        return stored_record(object_in(path, content), content), ""
     except FileNotFoundError:
         return None, f"{shown_path(path)} went away while it was to be read: its run counts as missing."
     except ValueError as error:
         why = error.why if isinstance(error, UnreadableFile) else str(error)
         return None, f"{shown_path(path)} is not a record ({why}): it is left out, and its run counts as missing."
-    return record, ""
 
 
-def _its_name(record: Mapping[str, Any]) -> str:
-    return record_name(record["run"]["run_id"], record["attempt"])
-
-
-def _is_at_its_place(path: Path, record: Mapping[str, Any]) -> bool:
-    return path.name == _its_name(record)
-
-
-def _claim(record: Mapping[str, Any]) -> str:
-    return f"attempt {record['attempt']} of the run {record['run']['run_id']}"
-
-
-def _misplaced(sweep_dir: Path, path: Path, record: dict[str, Any], doubled: dict[str, str]) -> str:
+def _misplaced(sweep_dir: Path, path: Path, stored: StoredRecord, doubled: dict[str, str]) -> str:
     """A sentence about a record under another name than its own, as copying by hand leaves them."""
-    run_id = record["run"]["run_id"]
-    mine, _problem = _record_in(SweepFolder(sweep_dir).record(run_id, record["attempt"]))
+    mine, _problem = _record_in(SweepFolder(sweep_dir).record(stored.run_id, stored.attempt))
     left_out = f"{shown_path(path)} is left out: it is"
     if mine is None:
-        return f"{left_out} {_claim(record)} under another name than {_its_name(record)}; rename it if it is to count."
-    if mine == record:
-        return f"{left_out} a copy of {_its_name(record)}."
-    difference = f"{_claim(record)} with other content than {_its_name(record)}"
-    doubled[run_id] = f"{shown_path(path.name)} is {difference}, which counts"
+        return f"{left_out} {stored} under another name than {stored.name}; rename it if it is to count."
+    if mine.document == stored.document:
+        return f"{left_out} a copy of {stored.name}."
+    difference = f"{stored} with other content than {stored.name}"
+    doubled[stored.run_id] = f"{shown_path(path.name)} is {difference}, which counts"
     return f"{left_out} {difference}, which counts."
 
 
@@ -135,7 +169,7 @@ def read_hosts(sweep_dir: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
     found: dict[str, dict[str, Any]] = {}
     problems: list[str] = []
     try:
-        paths = list_files(SweepFolder(sweep_dir).hosts, ".json")
+        paths = list_files(SweepFolder(sweep_dir).hosts, DOCUMENT)
     except UnreadableFile as error:
         return {}, [f"{error}: the facts of all hosts are left out."]
     for path in paths:

@@ -1,29 +1,37 @@
-"""A record as the gate reads it: typed, every field that may be unknown is ``None``.
+"""One run as it is kept: `record_of` reads the document of a record, and ``Record.document`` is what is written.
 
-Records come from disk and from other versions of this project, so nothing about their content is taken for
-granted: what is not as docs/data.md says raises `MalformedRecord` with a sentence that names the field.
+A record keeps its document, so that fields which this version does not know are written again as they were. Records come
+from disk and from other versions of this project, so nothing about their content is taken for granted: where it is not what
+docs/data.md says, `WrongShape` names the field. What is not known is ``None``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ..model import Side
+from ..model import SCHEMA_VERSION, SIDES, JsonObject, Side
+from ..shapes import Check, WrongShape, flag_of, kind_of, listing, number, object_of, raw_text, same_as
 
 LONGEST_SECONDS = 1e12
-
-
-class MalformedRecord(ValueError):
-    """The record is not what docs/data.md describes; the message names the field."""
-
+MOST_CHARACTERS = 128 << 20
+"""Of one text; a file of a record is not larger."""
+MOST_ITEMS = 1_000_000
+END_FIELDS = (
+    "host", "execution", "address", "port", "arch", "tool_version", "argv", "stdout", "stderr", "returncode",
+    "started_at", "ended_at", "seconds", "timed_out", "trace", "trace_unavailable", "problem", "figures", "settings",
+    "output_bytes", "vmm",
+)  # fmt: skip
+"""Everything that an END has (docs/data.md): hosts return it, notes have less of it, and `End` is what is read of it."""
+ONLY_OF_HOSTS = frozenset({"execution", "settings", "output_bytes", "vmm"})
+"""What an END made of notes does not even have as null."""
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why something went wrong: a word of ``gate.REASONS`` and a sentence."""
+    """Why something went wrong: a word of ``reasons.REASONS`` (validity) and a sentence."""
 
     reason: str
     detail: str
@@ -65,6 +73,8 @@ class End:
 
     side: Side
     host: str | None
+    execution: str | None
+    """Of which try it is: equal on both ends of one."""
     address: str | None
     port: int | None
     arch: str | None
@@ -72,18 +82,35 @@ class End:
     argv: tuple[str, ...]
     stdout: str | None
     stderr: str
+    started_at: str | None
+    ended_at: str | None
+    seconds: float | None
+    """By a clock that nobody sets; ``started_at`` and ``ended_at`` are the host's time of day."""
     timed_out: bool
     trace: Trace | None
     trace_unavailable: str | None
     problem: Trouble | None
     figures: Figures | None
-    seconds: float | None = None
-    observations: tuple[Observation, ...] = ()
+    observations: tuple[Observation, ...]
     """Of the processes under both guests; the server end keeps them."""
-    wall_seconds: float | None = None
-    """From start to end by the host's time of day; ``seconds`` is by a clock that nobody sets."""
-    output_cut: bool = False
+    output_cut: bool
     """Whether a program printed more than was kept."""
+
+    @property
+    def began(self) -> float | None:
+        """When it started by the host's time of day, in seconds since 1970 UTC; ``None`` where that is not known."""
+        return _moment(self.started_at)
+
+    @property
+    def ended(self) -> float | None:
+        """When it ended, like ``began``."""
+        return _moment(self.ended_at)
+
+    @property
+    def wall_seconds(self) -> float | None:
+        """From start to end by the host's time of day."""
+        start, end = _time_of_day(self.started_at), _time_of_day(self.ended_at)
+        return None if start is None or end is None else (end - start).total_seconds()
 
 
 @dataclass(frozen=True)
@@ -92,6 +119,13 @@ class Record:
     ``source_notes`` are what the import found odd in them.
     """
 
+    document: Mapping[str, Any] = field(repr=False)
+    """Everything that is kept of the run, as it is written."""
+    run_id: str
+    attempt: int | None
+    """``None`` where the record has not been written yet."""
+    hosts: tuple[str, str]
+    """The hosts of server and client by their names in the inventory."""
     benchmark: str
     case: str
     parameters: Mapping[str, Any]
@@ -108,26 +142,56 @@ class Record:
         return tuple(end for end in (self.server, self.client) if end is not None)
 
 
-def record_of(record: Any) -> Record:
-    """Read one record. Raises `MalformedRecord` for anything that is not one."""
-    document = _mapping(record, "the record")
-    source = document.get("source")
-    if document.get("schema") != 1:
-        raise MalformedRecord(f"schema is {_short(document.get('schema'))}; this version reads schema 1")
-    run = _mapping(document.get("run"), "run")
+def record_of(document: Any) -> Record:
+    """Read the document of one record. Raises `WrongShape` for anything that is not one."""
+    record = _Fields(document, "the record")
+    same_as(record.take("schema"), "schema", SCHEMA_VERSION)
+    run = _Fields(record.take("run"), "run")
+    source = record.take("source")
     return Record(
-        benchmark=_text(run, "benchmark", "run"),
-        case=_optional_text(run, "case", "run") or "",
-        parameters=_mapping(run.get("parameters"), "run.parameters"),
-        traced=_boolean(run, "traced", "run"),
-        server=_end(document.get("server"), "server"),
-        client=_end(document.get("client"), "client"),
-        error=_trouble(document.get("error"), "error"),
+        document=document,
+        run_id=run.take("run_id", TEXT) or "",
+        attempt=record.take("attempt", WHOLE),
+        hosts=(run.take("server", TEXT) or "", run.take("client", TEXT) or ""),
+        benchmark=_word(run, "benchmark"),
+        case=run.take("case", TEXT) or "",
+        parameters=object_of(run.take("parameters"), "run.parameters"),
+        traced=run.take("traced", flag_of) or False,
+        server=_end(record.take("server"), "server"),
+        client=_end(record.take("client"), "client"),
+        error=_trouble(record.take("error"), "error"),
         imported=source is not None,
-        source_notes=()
-        if source is None
-        else _texts(_mapping(source, "source").get("notes"), "source.notes"),
+        source_notes=() if source is None else _Fields(source, "source").tuple_of("notes", TEXTS) or (),
     )
+
+
+def new_record(
+    sweep: str,
+    configuration: str,
+    run: Mapping[str, Any],
+    ends: Mapping[Side, Mapping[str, Any]],
+    error: Trouble | None = None,
+    **said: Any,
+) -> Record:
+    """The record of a run that has come to its end, or that notes tell of.
+
+    ``ends`` are the ENDs that there are, and ``said`` the fields that few records have.
+    """
+    document: JsonObject = {
+        "schema": SCHEMA_VERSION,
+        "sweep": sweep,
+        "configuration": configuration,
+        "run": dict(run),
+        **{side: ends.get(side) for side in SIDES},
+        "error": None if error is None else {"reason": error.reason, "detail": error.detail},
+    }
+    return record_of(document | said)
+
+
+def end_of_notes(known: Mapping[str, Any]) -> JsonObject:
+    """An END of which only what notes tell is known."""
+    unknown = {name: None for name in END_FIELDS if name not in ONLY_OF_HOSTS}
+    return unknown | {"argv": [], "timed_out": False} | dict(known)
 
 
 def number_of(parameters: Mapping[str, Any], name: str) -> float | None:
@@ -136,41 +200,79 @@ def number_of(parameters: Mapping[str, Any], name: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
-        number = float(value)
+        found = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+    return found if math.isfinite(found) else None
+
+
+def _whole_number(value: Any, where: str) -> int:
+    """A whole number of any size: what no figure can be is a matter of the gate."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise WrongShape(f"{where} must be a whole number, it is {kind_of(value)}")
+    return value
+
+
+TEXT, WHOLE, SECONDS = raw_text(MOST_CHARACTERS), _whole_number, number(0, LONGEST_SECONDS)
+TEXTS, WHOLES = listing(TEXT, MOST_ITEMS), listing(WHOLE, MOST_ITEMS)
+
+
+class _Fields:
+    """The fields of one object in a record: each is null, or absent, or what it should be."""
+
+    def __init__(self, value: Any, where: str) -> None:
+        self.where = where
+        self._found = object_of(value, where)
+
+    def take(self, name: str, check: Check | None = None) -> Any:
+        """A field, or None. Raises WrongShape where it is neither null nor what the check takes."""
+        value = self._found.get(name)
+        return value if value is None or check is None else check(value, f"{self.where}.{name}")
+
+    def tuple_of(self, name: str, check: Check) -> tuple[Any, ...] | None:
+        """A list as a tuple, or None."""
+        found = self.take(name, check)
+        return None if found is None else tuple(found)
+
+
+def _word(fields: _Fields, name: str) -> str:
+    found: str | None = fields.take(name, TEXT)
+    if not found:
+        raise WrongShape(f"{fields.where}.{name} must be a text that is not empty")
+    return found
 
 
 def _end(value: Any, side: Side) -> End | None:
     if value is None:
         return None
-    end = _mapping(value, side)
+    end = _Fields(value, side)
     return End(
         side=side,
-        host=_optional_text(end, "host", side),
-        address=_optional_text(end, "address", side),
-        port=_optional_integer(end, "port", side),
-        arch=_optional_text(end, "arch", side),
-        tool_version=_optional_text(end, "tool_version", side),
-        argv=_texts(end.get("argv"), f"{side}.argv"),
-        stdout=_optional_text(end, "stdout", side),
-        stderr=_optional_text(end, "stderr", side) or "",
-        timed_out=_boolean(end, "timed_out", side),
-        trace=_trace(end.get("trace"), f"{side}.trace"),
-        trace_unavailable=_optional_text(end, "trace_unavailable", side),
-        problem=_trouble(end.get("problem"), f"{side}.problem"),
-        figures=_figures(end.get("figures"), f"{side}.figures"),
-        seconds=_optional_seconds(end, side),
-        observations=_observations(end.get("vmm"), f"{side}.vmm"),
-        wall_seconds=_wall_seconds(end, side),
-        output_cut=bool(end.get("output_bytes")),
+        host=end.take("host", TEXT),
+        execution=end.take("execution", TEXT),
+        address=end.take("address", TEXT),
+        port=end.take("port", WHOLE),
+        arch=end.take("arch", TEXT),
+        tool_version=end.take("tool_version", TEXT),
+        argv=end.tuple_of("argv", TEXTS) or (),
+        stdout=end.take("stdout", TEXT),
+        stderr=end.take("stderr", TEXT) or "",
+        started_at=end.take("started_at", TEXT),
+        ended_at=end.take("ended_at", TEXT),
+        seconds=end.take("seconds", SECONDS),
+        timed_out=end.take("timed_out", flag_of) or False,
+        trace=_trace(end.take("trace"), f"{side}.trace"),
+        trace_unavailable=end.take("trace_unavailable", TEXT),
+        problem=_trouble(end.take("problem"), f"{side}.problem"),
+        figures=_figures(end.take("figures"), f"{side}.figures"),
+        observations=_observations(end.take("vmm"), f"{side}.vmm"),
+        output_cut=bool(end.take("output_bytes")),
     )
 
 
-def _wall_seconds(end: Mapping[str, Any], side: Side) -> float | None:
-    times = [_time_of_day(_optional_text(end, name, side)) for name in ("started_at", "ended_at")]
-    return None if times[0] is None or times[1] is None else (times[1] - times[0]).total_seconds()
+def _moment(text: str | None) -> float | None:
+    time = _time_of_day(text)
+    return None if time is None else time.timestamp()
 
 
 def _time_of_day(text: str | None) -> datetime | None:
@@ -185,18 +287,17 @@ def _time_of_day(text: str | None) -> datetime | None:
 def _observations(value: Any, where: str) -> tuple[Observation, ...]:
     if value is None:
         return ()
-    found = _mapping(value, where)
-    sides: tuple[Side, ...] = ("server", "client")
-    return tuple(_observation(found[side], side, f"{where}.{side}") for side in sides if side in found)
+    found = object_of(value, where)
+    return tuple(_observation(found[side], side, f"{where}.{side}") for side in SIDES if side in found)
 
 
 def _observation(value: Any, side: Side, where: str) -> Observation:
-    observation = _mapping(value, where)
-    problem = _trouble(observation.get("problem"), f"{where}.problem")
+    observation = _Fields(value, where)
+    problem = _trouble(observation.take("problem"), f"{where}.problem")
     return Observation(
         side=side,
-        arch=_optional_text(observation, "arch", where),
-        trace=_trace(observation, where) if problem is None else None,
+        arch=observation.take("arch", TEXT),
+        trace=_trace(value, where) if problem is None else None,
         problem=problem,
     )
 
@@ -204,104 +305,29 @@ def _observation(value: Any, side: Side, where: str) -> Observation:
 def _trace(value: Any, where: str) -> Trace | None:
     if value is None:
         return None
-    trace = _mapping(value, where)
+    trace = _Fields(value, where)
     return Trace(
-        mode=_optional_text(trace, "mode", where) or "count",
-        output=_optional_text(trace, "output", where),
-        stderr=_optional_text(trace, "stderr", where) or "",
-        returncode=_optional_integer(trace, "returncode", where),
+        mode=trace.take("mode", TEXT) or "count",
+        output=trace.take("output", TEXT),
+        stderr=trace.take("stderr", TEXT) or "",
+        returncode=trace.take("returncode", WHOLE),
     )
 
 
 def _trouble(value: Any, where: str) -> Trouble | None:
     if value is None:
         return None
-    trouble = _mapping(value, where)
-    return Trouble(_text(trouble, "reason", where), _optional_text(trouble, "detail", where) or "")
+    trouble = _Fields(value, where)
+    return Trouble(_word(trouble, "reason"), trouble.take("detail", TEXT) or "")
 
 
 def _figures(value: Any, where: str) -> Figures | None:
     if value is None:
         return None
-    figures = _mapping(value, where)
+    figures = _Fields(value, where)
     return Figures(
-        cpu_before=_integers(figures.get("cpu_jiffies_before"), f"{where}.cpu_jiffies_before"),
-        cpu_after=_integers(figures.get("cpu_jiffies_after"), f"{where}.cpu_jiffies_after"),
-        memory_total_bytes=_optional_integer(figures, "memory_total_bytes", where),
-        memory_available_bytes=_optional_integer(figures, "memory_available_bytes", where),
+        cpu_before=figures.tuple_of("cpu_jiffies_before", WHOLES),
+        cpu_after=figures.tuple_of("cpu_jiffies_after", WHOLES),
+        memory_total_bytes=figures.take("memory_total_bytes", WHOLE),
+        memory_available_bytes=figures.take("memory_available_bytes", WHOLE),
     )
-
-
-def _mapping(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise MalformedRecord(f"{where} must be an object, it is {_short(value)}")
-    return value
-
-
-def _text(mapping: Mapping[str, Any], name: str, where: str) -> str:
-    value = mapping.get(name)
-    if not isinstance(value, str) or not value:
-        raise MalformedRecord(f"{where}.{name} must be a text that is not empty, it is {_short(value)}")
-    return value
-
-
-def _optional_text(mapping: Mapping[str, Any], name: str, where: str) -> str | None:
-    value = mapping.get(name)
-    if value is None or isinstance(value, str):
-        return value
-    raise MalformedRecord(f"{where}.{name} must be a text or null, it is {_short(value)}")
-
-
-def _optional_integer(mapping: Mapping[str, Any], name: str, where: str) -> int | None:
-    value = mapping.get(name)
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    raise MalformedRecord(f"{where}.{name} must be a whole number or null, it is {_short(value)}")
-
-
-def _optional_seconds(mapping: Mapping[str, Any], where: str) -> float | None:
-    value = mapping.get("seconds")
-    if value is None:
-        return None
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < LONGEST_SECONDS:
-        return float(value)
-    raise MalformedRecord(f"{where}.seconds must be a number of seconds or null, it is {_short(value)}")
-
-
-def _boolean(mapping: Mapping[str, Any], name: str, where: str) -> bool:
-    value = mapping.get(name)
-    if value is None:
-        return False
-    if isinstance(value, bool):
-        return value
-    raise MalformedRecord(f"{where}.{name} must be true or false, it is {_short(value)}")
-
-
-def _texts(value: Any, where: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
-        return tuple(value)
-    raise MalformedRecord(f"{where} must be a list of texts, it is {_short(value)}")
-
-
-def _integers(value: Any, where: str) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    if isinstance(value, (list, tuple)) and all(
-        isinstance(item, int) and not isinstance(item, bool) for item in value
-    ):
-        return tuple(value)
-    raise MalformedRecord(f"{where} must be a list of whole numbers, it is {_short(value)}")
-
-
-def _short(value: Any) -> str:
-    """What kind of thing a value is, with a little of its content; never long, never failing."""
-    if value is None:
-        return "missing"
-    if isinstance(value, int) and value.bit_length() > 128:
-        return "a number of more than 128 bits"
-    if isinstance(value, (int, float, str)):
-        text = repr(value)
-        return text if len(text) <= 40 else text[:37] + "..."
-    return f"a {type(value).__name__}"

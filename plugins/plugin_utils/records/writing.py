@@ -7,21 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from ..model import SCHEMA_VERSION
-from ..storage.files import write_json
+from ..storage.files import json_text, write_json, write_whole
 from ..storage.sweep_folder import SweepFolder
+from .reading import StoredRecord, stored_record
+from .record import Record
 
 
-def write_record(sweep_dir: Path, record: Mapping[str, Any]) -> Path:
-    """Write a record whole as the next attempt of its run; nothing is ever overwritten. Raises StorageError."""
-    folder, run_id = SweepFolder(sweep_dir), record["run"]["run_id"]
-    attempt = folder.last_attempt(run_id) + 1
-    path = folder.record(run_id, attempt)
-    write_json(path, dict(record) | {"attempt": attempt})
-    return path
+def write_record(sweep_dir: Path, record: Record, written_at: str | None = None) -> StoredRecord:
+    """Write a record whole as the next attempt of its run, and give it as it is stored; nothing is ever overwritten.
+
+    ``written_at`` (ISO 8601, UTC) is when, where the record does not say it yet. Raises StorageError.
+    """
+    folder = SweepFolder(sweep_dir)
+    attempt = folder.last_attempt(record.run_id) + 1
+    document = dict(record.document) | {"attempt": attempt}
+    if written_at is not None:
+        document["written_at"] = written_at
+    content = json_text(document)
+    write_whole(folder.record(record.run_id, attempt), content)
+    return stored_record(document, content.encode("utf-8"))
 
 
-def write_host(sweep_dir: Path, host: str, facts: Mapping[str, Any]) -> Path:
-    """Keep what a host said of itself; the latest wins."""
-    path = SweepFolder(sweep_dir).host(host)
-    write_json(path, {"schema": SCHEMA_VERSION, "host": host} | dict(facts))
-    return path
+def write_host(sweep_dir: Path, host: str, facts: Mapping[str, Any]) -> None:
+    """Keep what a host said of itself; the latest wins. Raises StorageError."""
+    write_json(SweepFolder(sweep_dir).host(host), {"schema": SCHEMA_VERSION, "host": host} | dict(facts))

@@ -16,8 +16,8 @@ from ..plain_text import printable
 from ..planning.plan import cases_of, directed_pairs, run_count, widest_step
 from ..planning.remaining import Remaining
 from ..storage.sweep_folder import SweepFolder
-from ..tables.results import JudgedRun, Row, SweepResults, load_results
-from ..tables.tables import TABLES, totals_of_levels
+from ..tables.results import JudgedRun, Row, SweepResults
+from ..tables.tables import TABLES, Tables
 
 WIDTH = 100
 LONGEST_LINE = 10_000
@@ -87,31 +87,20 @@ def _more(count: int, most: int | None, how: str = " (all with -v)") -> list[str
     return [f"  ... and {count - most} more{how}"] if most is not None and count > most else []
 
 
-def render_sweep(sweep_dir: Path, results: SweepResults | None = None, summary: Sequence[Row] | None = None) -> str:
+def render_sweep(sweep_dir: Path, results: SweepResults, tables: Tables) -> str:
     """The closing summary of a sweep: figures, system calls, cost of tracing, verdicts, problems, files."""
-    results = results or load_results(sweep_dir)
-    if summary is None:
-        summary = _summary_or_nothing(results)
     groups: dict[GroupKey, list[JudgedRun]] = defaultdict(list)
     for item in results.runs:
         run = item.run
         groups[run.benchmark, run.server, run.client, run.case, run.level].append(item)
     lines = ["", "=" * WIDTH, f"Sweep {results.plan.sweep}, configuration {results.plan.configuration}"]
     for key in sorted(groups, key=lambda key: (*key[:4], key[4] or 0))[:MOST_LINES]:
-        lines += ["", *_group(key, groups[key], summary, results.hosts)]
+        lines += ["", *_group(key, groups[key], tables.summary, results.hosts)]
     if len(groups) > MOST_LINES:
         lines.append(f"  ... and {len(groups) - MOST_LINES} more")
-    lines += _levels(results)
+    lines += _levels(tables.levels)
     lines += ["", *_outcome(results), *_files(sweep_dir)]
     return as_shown(lines)
-
-
-def _summary_or_nothing(results: SweepResults) -> Sequence[Row]:
-    try:
-        from ..tables.summary import summarise
-    except ImportError:  # write_tables has said so already
-        return []
-    return summarise(results)
 
 
 def _group(
@@ -137,10 +126,10 @@ def _group(
     return lines
 
 
-def _levels(results: SweepResults) -> list[str]:
+def _levels(rows: Iterable[Row]) -> list[str]:
     """How the total holds as pairs are added: medians over the blocks, untraced."""
     totals: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for row in totals_of_levels(results) if results.plan.mode == "concurrent" else ():
+    for row in rows:
         if row["value"] is not None and not row["traced"]:
             totals[row["case"], row["level"]].append(row["value"])
     if not totals:
@@ -253,8 +242,9 @@ def _outcome(results: SweepResults) -> list[str]:
 
 
 def _files(sweep_dir: Path) -> list[str]:
-    tables = [name for name in TABLES if SweepFolder(sweep_dir).table(name).exists()]
-    return [f"Files: {sweep_dir}/", "  " + "  ".join(f"{name}.csv" for name in tables) + "  records/"]
+    folder = SweepFolder(sweep_dir)
+    names = [path.name for path in folder.tables_of(TABLES)]
+    return [f"Files: {sweep_dir}/", "  " + "  ".join([*names, f"{folder.records.name}/"])]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

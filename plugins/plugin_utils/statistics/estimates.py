@@ -6,16 +6,16 @@ distribution, and where there are too few runs for one it is absent.
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
-FEWEST_FOR_INTERVAL = 6
-"""With five runs even their whole range covers the median only 93.75 % of the time."""
 STABLE_HALF_WIDTH = {"throughput": 0.02, "latency": 0.05, "rtt": 0.05}
 OTHER_STABLE_HALF_WIDTH = 0.05
 
@@ -31,17 +31,15 @@ class Estimate:
     interval: Interval | None
 
 
+@functools.cache
 def interval_ranks(count: int, confidence: float = CONFIDENCE) -> tuple[int, int] | None:
     """1-based ranks (low, high) of the order statistics that enclose the median, or None below six values.
 
     The number of values below the median is binomial(n, 1/2); the narrowest symmetric pair of ranks with at least the
     wanted coverage is taken. n = 6: 1 and 6 (96.9 %), n = 10: 2 and 9 (97.9 %).
     """
-    tail = (1 - confidence) / 2
-    low = int(stats.binom.ppf(tail, count, 0.5))
-    while low > 0 and stats.binom.cdf(low - 1, count, 0.5) > tail:
-        low -= 1
-    return (low, count + 1 - low) if low >= 1 else None
+    interval: Any = stats.quantile_test(range(1, count + 1)).confidence_interval(confidence)
+    return None if math.isnan(interval.low) or math.isnan(interval.high) else (int(interval.low), int(interval.high))
 
 
 def median_estimate(values: Sequence[float]) -> Estimate:

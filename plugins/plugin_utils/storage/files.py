@@ -87,19 +87,27 @@ def read_bytes(path: Path, most_bytes: int) -> bytes:
 
 def read_json(path: Path, most_bytes: int) -> Any:
     """The JSON document in a file. Raises FileNotFoundError and UnreadableFile."""
-    content = read_bytes(path, most_bytes)
-    try:
-        return parse_json(content)
-    except ValueError as error:
-        raise UnreadableFile(path, str(error)) from None
+    return _json_in(path, read_bytes(path, most_bytes))
 
 
 def read_object(path: Path, most_bytes: int) -> dict[str, Any]:
     """The JSON object in a file. Raises FileNotFoundError and UnreadableFile."""
-    document = read_json(path, most_bytes)
+    return object_in(path, read_bytes(path, most_bytes))
+
+
+def object_in(path: Path, content: bytes) -> dict[str, Any]:
+    """The JSON object that has been read from a file. Raises UnreadableFile."""
+    document = _json_in(path, content)
     if not isinstance(document, dict):
         raise UnreadableFile(path, "it is JSON, but not an object")
     return document
+
+
+def _json_in(path: Path, content: bytes) -> Any:
+    try:
+        return parse_json(content)
+    except ValueError as error:
+        raise UnreadableFile(path, str(error)) from None
 
 
 def parse_json(content: bytes) -> Any:

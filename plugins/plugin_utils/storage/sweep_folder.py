@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..model import RUN_ID
 
 LONGEST_FILE_NAME = 200
+DOCUMENT = ".json"
+"""How the names of files end that hold one JSON document: plan, records, facts of hosts."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class SweepFolder:
     @property
     def plan(self) -> Path:
         """The stored plan."""
-        return self.path / "plan.json"
+        return self.path / f"plan{DOCUMENT}"
 
     @property
     def has_plan(self) -> bool:
@@ -40,6 +43,11 @@ class SweepFolder:
         return self.path / "hosts"
 
     @property
+    def host_files(self) -> list[Path]:
+        """The files with what hosts said of themselves."""
+        return list(self.hosts.glob(f"*{DOCUMENT}"))
+
+    @property
     def statuses(self) -> Path:
         """The index of what the gate said of each record."""
         return self.path / "statuses.jsonl"
@@ -54,9 +62,17 @@ class SweepFolder:
         """The folder with the output of each pass of ``pairbench sweep``."""
         return self.path / "logs"
 
+    def log(self, number: int) -> Path:
+        """The output of a pass of ``pairbench sweep``; the first has the number 1."""
+        return self.logs / f"pass-{number:03d}.log"
+
     def table(self, name: str) -> Path:
         """A table as CSV."""
         return self.path / f"{name}.csv"
+
+    def tables_of(self, names: Iterable[str]) -> list[Path]:
+        """Of these tables, those that have been written."""
+        return [path for path in map(self.table, names) if path.exists()]
 
     def record(self, run_id: str, attempt: int) -> Path:
         """An attempt of a run. Raises ValueError for what is no run_id, so that no record leaves its folder."""
@@ -79,7 +95,7 @@ class SweepFolder:
 def record_name(run_id: str, attempt: int) -> str:
     """The name of the file of an attempt of a run."""
     suffix = "" if attempt == 1 else f".{attempt}"
-    return f"{run_id}{suffix}.json"
+    return f"{run_id}{suffix}{DOCUMENT}"
 
 
 def host_file_name(host: str) -> str:
@@ -89,9 +105,9 @@ def host_file_name(host: str) -> str:
     """
     escaped = re.sub(r"^\.|[^A-Za-z0-9_.-]", lambda match: _escaped(match[0]), host)
     if escaped and len(escaped) <= LONGEST_FILE_NAME:
-        return f"{escaped}.json"
+        return f"{escaped}{DOCUMENT}"
     digest = hashlib.sha256(host.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{escaped[: LONGEST_FILE_NAME - 70]}%~{digest}.json"  # no character is written as %~
+    return f"{escaped[: LONGEST_FILE_NAME - 70]}%~{digest}{DOCUMENT}"  # no character is written as %~
 
 
 def _escaped(character: str) -> str:

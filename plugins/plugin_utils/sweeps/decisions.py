@@ -7,7 +7,7 @@ get done is done in the next. Times are seconds, given by the caller, so that ev
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class Goal:
     """Largest width of every interval, as a fraction of its median."""
 
 
-def first_block(sweep_dir: Path, goal: Goal, only: Container[str] | None = None) -> int | None:
+def first_block(sweep_dir: Path, goal: Goal, only: frozenset[str] | None = None) -> int | None:
     """The first block of which something is missing; None when all of ``goal.blocks`` are there.
 
     ``only`` limits it to pairs of these hosts.
@@ -78,7 +78,7 @@ def first_block(sweep_dir: Path, goal: Goal, only: Container[str] | None = None)
     return block_after(plan.blocks, goal)
 
 
-def blocks_tried(sweep_dir: Path, only: Container[str] | None = None) -> int:
+def blocks_tried(sweep_dir: Path, only: frozenset[str] | None = None) -> int:
     """How many blocks have had their turn: all that there are, but for a last one of which something is missing."""
     if not SweepFolder(sweep_dir).has_plan:
         return 0
@@ -118,7 +118,7 @@ class Width:
 
 
 def widths(
-    plan: Plan, summary: Iterable[Mapping[str, Any]], only: Container[str] | None = None
+    plan: Plan, summary: Iterable[Mapping[str, Any]], only: frozenset[str] | None = None
 ) -> list[Width]:
     """The headline interval of every pair (of the hosts in ``only``) and case of a plan, the widest first."""
     rows: dict[tuple[Any, ...], dict[str, Mapping[str, Any]]] = {}

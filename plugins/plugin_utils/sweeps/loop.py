@@ -14,8 +14,9 @@ from ..planning.remaining import what_remains
 from ..planning.stored import load_plan
 from ..records.reading import record_files
 from ..storage.sweep_folder import SweepFolder
-from ..tables.results import load_results
-from ..validity.statuses import completed
+from ..tables.results import SweepResults, load_results
+from ..tables.tables import Tables, make_tables
+from ..validity.statuses import Judgements, completed
 from .decisions import (
     FEWEST_BLOCKS,
     Goal,
@@ -82,6 +83,8 @@ class Sweep:
         self._longest_block: float | None = None
         self._passes = 0
         self._stop_at: float | None = None
+        self._judgements = Judgements()
+        self._seen: tuple[SweepResults, Tables] | None = None
 
     def interrupt(self, number: int) -> None:
         """A signal came: the first ends the playbook as Ctrl-C does, the second kills it."""
@@ -113,10 +116,15 @@ class Sweep:
 
     def widths(self) -> list[Width]:
         """The headline interval of every pair and case as measured so far, the widest first."""
-        from ..tables.summary import summarise
+        results, tables = self.look()
+        return widths(results.plan, tables.summary, self._only)
 
-        results = load_results(self._sweep_dir)
-        return widths(results.plan, summarise(results), self._only)
+    def look(self) -> tuple[SweepResults, Tables]:
+        """What there is after the last pass, read and judged once."""
+        if self._seen is None:
+            results = load_results(self._sweep_dir, judgements=self._judgements)
+            self._seen = results, make_tables(results)
+        return self._seen
 
     def _has_time(self, block: int, started: float, begin: float) -> bool:
         """Whether a block may begin then, and when its pass has to be stopped where it may be longer than is known.
@@ -154,6 +162,7 @@ class Sweep:
         result = self._pass.run(self._stop_at)
         self._pass = None
         self._passes += 1
+        self._seen = None
         return result
 
     def _leave_behind(self, blocks: int) -> None:

@@ -8,11 +8,10 @@ import os
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..planning.plan import PlanError
 from ..planning.stored import load_plan, store_plan
-from ..records.reading import RECORD_BYTES, read_hosts, read_record, record_files
+from ..records.reading import RECORD_BYTES, StoredRecord, read_hosts, read_record, record_files
 from ..records.writing import write_host
 from ..storage.files import append, read_bytes, shown_path, write_whole
 from ..storage.sweep_folder import SweepFolder
@@ -62,10 +61,10 @@ def _take(target: Path, source: Path) -> Merged:
     problems: list[str] = []
     copied: set[str] = set()
     for path in record_files(source, problems):
-        record, problem = read_record(path)
-        if record is None:
+        stored, problem = read_record(path)
+        if stored is None:
             problems.append(problem)
-        elif _copy(path, SweepFolder(target).records / path.name, record, problems):
+        elif _copy(path, SweepFolder(target).record(stored.run_id, stored.attempt), stored, problems):
             copied.add(path.name)
     hosts, host_problems = read_hosts(source)
     for host, facts in hosts.items():
@@ -75,7 +74,7 @@ def _take(target: Path, source: Path) -> Merged:
     return Merged(source, len(copied), (*problems, *host_problems))
 
 
-def _copy(path: Path, there: Path, record: dict[str, Any], problems: list[str]) -> bool:
+def _copy(path: Path, there: Path, stored: StoredRecord, problems: list[str]) -> bool:
     if not os.path.lexists(there):
         try:
             content = read_bytes(path, RECORD_BYTES).decode("utf-8")
@@ -87,7 +86,7 @@ def _copy(path: Path, there: Path, record: dict[str, Any], problems: list[str]) 
     mine, problem = read_record(there)
     if mine is None:
         problems.append(f"{problem} {shown_path(path)} is not put in its place: move the other away first.")
-    elif mine != record:
+    elif mine.document != stored.document:
         problems.append(
             f"{shown_path(path)} differs from {shown_path(there)}, which is kept: the run was measured twice, by two "
             "controllers."

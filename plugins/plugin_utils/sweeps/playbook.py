@@ -43,11 +43,11 @@ class PassResult:
 
 def next_log(sweep_dir: Path) -> Path:
     """An empty file that no other pass uses, nor a second sweep command that starts at this moment."""
-    folder = SweepFolder(sweep_dir).logs
-    make_directory(folder)
+    folder = SweepFolder(sweep_dir)
+    make_directory(folder.logs)
     number = 1
     while True:
-        path = folder / f"pass-{number:03d}.log"
+        path = folder.log(number)
         try:
             os.close(open_kept(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         except FileExistsError:

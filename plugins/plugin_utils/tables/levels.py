@@ -12,16 +12,14 @@ that pairs overlapped. So there is no total of message rates: a level's rows are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..benchmarks import BENCHMARKS
-from ..benchmarks.transfer import Span, Transfer, moment_of
-from ..model import Judgement
-from ..validity.gate import judge
-
-Record = Mapping[str, Any]
+from ..benchmarks.transfer import Span, Transfer
+from ..model import Plan
+from .results import JudgedRun, Row
 
 METRIC, UNIT = "throughput_received_total", "bit/s"
 LEVEL_COLUMNS = (
@@ -48,7 +46,7 @@ def overlap(spans: Iterable[Span]) -> Span | None:
     return (start, end) if start < end else None
 
 
-def total_throughput(records: Sequence[Record], judgement_of: Callable[[Record], Judgement] = judge) -> Total | None:
+def total_throughput(runs: Sequence[JudgedRun]) -> Total | None:
     """The sum of what the runs of one step received while all of them were running.
 
     ``None`` when a run is not valid, gives no intervals (not every output has them) or had a clock set in it, and
@@ -56,10 +54,9 @@ def total_throughput(records: Sequence[Record], judgement_of: Callable[[Record],
     was not measured.
     """
     transfers = []
-    for record in records:
-        judgement = judgement_of(record)
-        placed = judgement.status == "valid" and "clock_set" not in judgement.checks
-        transfer = _transfer_of(record) if placed else None
+    for item in runs:
+        placed = item.judgement.status == "valid" and "clock_set" not in item.judgement.checks
+        transfer = _transfer_of(item) if placed else None
         if transfer is None:
             return None
         transfers.append(transfer)
@@ -70,39 +67,37 @@ def total_throughput(records: Sequence[Record], judgement_of: Callable[[Record],
     return Total(rate, window[1] - window[0], len(transfers))
 
 
-def level_rows(
-    records: Iterable[Record], judgement_of: Callable[[Record], Judgement] = judge
-) -> list[dict[str, Any]]:
+def level_rows(plan: Plan, runs: Iterable[JudgedRun]) -> list[Row]:
     """One row with `LEVEL_COLUMNS` for each step of concurrent runs, in the order of block, level and case.
 
-    Runs of benchmarks without intervals have none. A record belongs to a level when ``run.level`` is a whole number.
-    ``pairs`` is how many runs there are records of; the total and the overlap are ``None`` when that is not the level,
-    or when `total_throughput` gives none. ``traced`` is what was done, not what was planned.
+    A run belongs to a level when it has one and there is a record of it; runs of benchmarks without intervals have no rows.
+    ``pairs`` is how many such runs there are; the total and the overlap are ``None`` when that is not the level, or when
+    `total_throughput` gives none. ``traced`` is what was done, not what was planned.
     """
-    groups: dict[tuple[Any, ...], list[Record]] = {}
-    for record in records:
-        run = record["run"]
-        if isinstance(run.get("level"), int) and _has_intervals(run["benchmark"]):
-            key = (record["sweep"], record["configuration"], run["block"], run["level"], run["benchmark"], run["case"])
-            groups.setdefault((*key, run["traced"], run.get("round") or 0), []).append(record)
-    return [_row(key, step, judgement_of) for key in sorted(groups) for step in _steps(groups[key])]
+    groups: dict[tuple[Any, ...], list[JudgedRun]] = {}
+    for item in runs:
+        run = item.run
+        if item.record is not None and run.level is not None and _has_intervals(run.benchmark):
+            key = (plan.sweep, plan.configuration, run.block, run.level, run.benchmark, run.case)
+            groups.setdefault((*key, run.traced, run.round), []).append(item)
+    return [_row(key, step) for key in sorted(groups) for step in _steps(groups[key])]
 
 
 def _has_intervals(benchmark: str) -> bool:
     return benchmark in BENCHMARKS and BENCHMARKS[benchmark].has_intervals
 
 
-def _transfer_of(record: Record) -> Transfer | None:
-    benchmark = BENCHMARKS.get(record["run"]["benchmark"])
-    return None if benchmark is None else benchmark.transfer_of(record)
+def _transfer_of(item: JudgedRun) -> Transfer | None:
+    benchmark = BENCHMARKS.get(item.run.benchmark)
+    return None if benchmark is None or item.record is None else benchmark.transfer_of(item.record)
 
 
-def _row(key: tuple[Any, ...], step: Sequence[Record], judgement_of: Callable[[Record], Judgement]) -> dict[str, Any]:
+def _row(key: tuple[Any, ...], step: Sequence[JudgedRun]) -> Row:
     complete = len(step) == key[LEVEL_COLUMNS.index("level")]
-    total = total_throughput(step, judgement_of) if complete else None
+    total = total_throughput(step) if complete else None
     *shared, _round = key
     return dict(zip(LEVEL_COLUMNS, shared, strict=False)) | {
-        "traced": _was_traced(step),
+        "traced": any(item.traced for item in step),
         "pairs": len(step),
         "overlap_seconds": None if total is None else total.overlap_seconds,
         "metric": METRIC,
@@ -111,33 +106,27 @@ def _row(key: tuple[Any, ...], step: Sequence[Record], judgement_of: Callable[[R
     }
 
 
-def _was_traced(step: Sequence[Record]) -> bool:
-    """Whether anything was really traced; as planned where nothing came back that could tell (`tables.was_traced`)."""
-    ends = [end for record in step for side in ("server", "client") if (end := record.get(side))]
-    return any(end.get("trace") for end in ends) if ends else bool(step[0]["run"]["traced"])
-
-
-def _steps(records: Sequence[Record]) -> list[list[Record]]:
+def _steps(runs: Sequence[JudgedRun]) -> list[list[JudgedRun]]:
     """Runs of one case cut where a host comes again: both directions of a pair are two steps of one level.
 
     Runs whose start is not known cannot be put into one of several steps; they stay together, which gives no total.
     """
-    started = [(_begin(record), number) for number, record in enumerate(records)]
-    if not _shares_host(records) or any(begin is None for begin, _number in started):
-        return [list(records)]
-    steps: list[list[Record]] = []
+    started = [(_begin(item), number) for number, item in enumerate(runs)]
+    if not _shares_host(runs) or any(begin is None for begin, _number in started):
+        return [list(runs)]
+    steps: list[list[JudgedRun]] = []
     for _begun, number in sorted(started, key=lambda item: (item[0] or 0.0, item[1])):
-        if not steps or _shares_host([*steps[-1], records[number]]):
+        if not steps or _shares_host([*steps[-1], runs[number]]):
             steps.append([])
-        steps[-1].append(records[number])
+        steps[-1].append(runs[number])
     return steps
 
 
-def _shares_host(records: Sequence[Record]) -> bool:
-    hosts = [record["run"][side] for record in records for side in ("server", "client")]
+def _shares_host(runs: Sequence[JudgedRun]) -> bool:
+    hosts = [host for item in runs for host in (item.run.server, item.run.client)]
     return len(set(hosts)) < len(hosts)
 
 
-def _begin(record: Record) -> float | None:
-    ends = (record.get("client"), record.get("server"))
-    return next((begin for end in ends if end and (begin := moment_of(end.get("started_at"))) is not None), None)
+def _begin(item: JudgedRun) -> float | None:
+    ends = (item.record.client, item.record.server) if item.record is not None else ()
+    return next((end.began for end in ends if end is not None and end.began is not None), None)

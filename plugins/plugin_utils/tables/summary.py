@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+from .results import JudgedRun, Row, SweepResults
 
-from ..statistics.estimates import mad, median_estimate, trace_cost, verdict
-from .results import JudgedRun, Row, SweepResults, was_traced
-from .tables import TABLES
+if TYPE_CHECKING:
+    import pandas as pd
 
+SUMMARY_COLUMNS = (
+    "configuration", "server", "client", "benchmark", "case", "metric", "n_tried", "n_valid", "median", "ci_low",
+    "ci_high", "mad", "min", "max", "unit", "verdict", "trace_cost", "trace_cost_low", "trace_cost_high", "level",
+)  # fmt: skip
 KEYS = ["configuration", "server", "client", "benchmark", "case", "level"]
 COUNTED_FROM_TRACED = ("syscalls_per_", "vmm_syscalls_per_")
+
+# pandas and scipy are imported where they are used: loading them takes seconds, and whoever has neither of them needs the
+# columns all the same.
 
 
 def summarise(results: SweepResults) -> list[Row]:
     """Rows of summary.csv, in the order of the plan's cases and of the samples within a run.
 
     Headline figures come from untraced valid runs; those that need a trace come from traced ones. ``n_tried`` counts
-    the planned runs of that kind. Hand-kept notes have no twins: there every run counts.
+    the planned runs of that kind. Hand-kept notes have no twins: there every run counts. Raises ImportError where pandas
+    or scipy is not installed.
     """
-    samples = _frame(results)
+    import pandas as pd
+
+    samples = pd.DataFrame(list(_figures(results)))
     if samples.empty:
         return []
     tried = _tried(results)
@@ -29,31 +39,29 @@ def summarise(results: SweepResults) -> list[Row]:
     for names, group in samples.groupby([*KEYS, "metric"], sort=False):
         row = dict(zip([*KEYS, "metric"], names, strict=True))
         rows += _row(row, group, tried, every_run=results.plan.mode == "imported")
-    return [{column: row.get(column) for column in TABLES["summary"]} for row in rows]
+    return [{column: row.get(column) for column in SUMMARY_COLUMNS} for row in rows]
 
 
-def _frame(results: SweepResults) -> pd.DataFrame:
-    frame: pd.DataFrame = pd.DataFrame(
-        [
-            {
-                "configuration": results.plan.configuration,
-                "server": item.run.server,
-                "client": item.run.client,
-                "benchmark": item.run.benchmark,
-                "case": item.run.case,
-                "level": _level(item),
-                "block": item.run.block,
-                "traced": was_traced(item),
-                "metric": sample.metric,
-                "unit": sample.unit,
-                "value": sample.value,
-            }
-            for item in results.runs
-            if item.judgement.status == "valid"
-            for sample in item.judgement.samples
-        ]
-    )
-    return frame
+def _figures(results: SweepResults) -> Iterator[Row]:
+    """Every sample of every valid run, with what it is grouped by."""
+    for item in results.runs:
+        if item.judgement.status != "valid":
+            continue
+        shared = _key(results, item) | {"block": item.run.block, "traced": item.traced}
+        for sample in item.judgement.samples:
+            yield shared | {"metric": sample.metric, "unit": sample.unit, "value": sample.value}
+
+
+def _key(results: SweepResults, item: JudgedRun) -> Row:
+    run = item.run
+    return {
+        "configuration": results.plan.configuration,
+        "server": run.server,
+        "client": run.client,
+        "benchmark": run.benchmark,
+        "case": run.case,
+        "level": _level(item),
+    }
 
 
 def _level(item: JudgedRun) -> int | str:
@@ -64,15 +72,14 @@ def _level(item: JudgedRun) -> int | str:
 def _tried(results: SweepResults) -> dict[tuple[Any, ...], int]:
     counts: dict[tuple[Any, ...], int] = {}
     for item in results.runs:
-        run = item.run
-        key = (
-            results.plan.configuration, run.server, run.client, run.benchmark, run.case, _level(item), was_traced(item)
-        )  # fmt: skip
+        key = (*_key(results, item).values(), item.traced)
         counts[key] = counts.get(key, 0) + 1
     return counts
 
 
 def _row(row: Row, group: pd.DataFrame, tried: dict[tuple[Any, ...], int], every_run: bool) -> list[Row]:
+    from ..statistics.estimates import mad, median_estimate, verdict
+
     metric = str(row["metric"])
     wants_traced = metric.startswith(COUNTED_FROM_TRACED)
     chosen = group if every_run else group[group["traced"] == wants_traced]
@@ -102,6 +109,8 @@ def _row(row: Row, group: pd.DataFrame, tried: dict[tuple[Any, ...], int], every
 
 
 def _cost(group: pd.DataFrame) -> Row:
+    from ..statistics.estimates import trace_cost
+
     by_block = {
         traced: {int(block): float(value) for block, value in zip(part["block"], part["value"], strict=True)}
         for traced, part in group.groupby("traced")

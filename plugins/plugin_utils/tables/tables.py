@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from ..storage.files import write_whole
 from ..storage.sweep_folder import SweepFolder
 from .cells import cell
 from .levels import LEVEL_COLUMNS, level_rows
-from .results import JudgedRun, Row, SweepResults, load_results, was_traced
+from .results import JudgedRun, Row, SweepResults
+from .summary import SUMMARY_COLUMNS, summarise
 
 TABLES: Mapping[str, tuple[str, ...]] = {
     "runs": (
@@ -28,34 +29,46 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "samples": ("run_id", "metric", "unit", "value"),
     "syscalls": ("run_id", "side", "target", "comm", "syscall", "calls", "time_ns"),
     "hosts": ("host", "fact", "value"),
-    "summary": (
-        "configuration", "server", "client", "benchmark", "case", "metric", "n_tried", "n_valid", "median", "ci_low",
-        "ci_high", "mad", "min", "max", "unit", "verdict", "trace_cost", "trace_cost_low", "trace_cost_high", "level",
-    ),
+    "summary": SUMMARY_COLUMNS,
     "levels": LEVEL_COLUMNS,
 }  # fmt: skip
 
 
-def write_tables(sweep_dir: Path, results: SweepResults | None = None) -> list[str]:
-    """Write every table of a sweep; sentences about what a reader has to know (unreadable records, no pandas).
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a sweep by name, and sentences about what a reader has to know (unreadable records, no pandas)."""
 
-    ``results`` saves reading the records again where they are at hand. Raises StorageError.
-    """
-    results = results or load_results(sweep_dir)
-    notes = list(results.problems)
-    tables = build(results)
+    rows: Mapping[str, Sequence[Row]]
+    notes: tuple[str, ...]
+
+    @property
+    def summary(self) -> Sequence[Row]:
+        """The rows of the summary; none where pandas is not there to make them."""
+        return self.rows.get("summary", ())
+
+    @property
+    def levels(self) -> Sequence[Row]:
+        """What all pairs of a level carried together; none where pairs were not measured at once on purpose."""
+        return self.rows.get("levels", ())
+
+
+def write_tables(sweep_dir: Path, tables: Tables) -> None:
+    """Write every table of a sweep. Raises StorageError."""
+    for name, rows in tables.rows.items():
+        write_whole(SweepFolder(sweep_dir).table(name), to_csv(name, rows))
+
+
+def make_tables(results: SweepResults) -> Tables:
+    """All tables of a sweep: nothing is needed for them but what has been read and judged."""
+    rows, notes = _build(results), list(results.problems)
     try:
-        from .summary import summarise
+        rows["summary"] = summarise(results)
     except ImportError as error:
         notes.append(f"summary.csv is not written: {error.name} is not installed beside Ansible (pip install pandas scipy).")
-    else:
-        tables["summary"] = summarise(results)
-    for name, rows in tables.items():
-        write_whole(SweepFolder(sweep_dir).table(name), to_csv(name, rows))
-    return notes
+    return Tables(rows, tuple(notes))
 
 
-def build(results: SweepResults) -> dict[str, list[Row]]:
+def _build(results: SweepResults) -> dict[str, list[Row]]:
     """The tables that need nothing but the records, rows in plan order."""
     tables = {
         "runs": [_run_row(results.plan, item) for item in results.runs],
@@ -64,21 +77,8 @@ def build(results: SweepResults) -> dict[str, list[Row]]:
         "hosts": [row for host, facts in results.hosts.items() for row in _fact_rows(host, facts)],
     }
     if results.plan.mode == "concurrent":
-        tables["levels"] = totals_of_levels(results)
+        tables["levels"] = level_rows(results.plan, results.runs)
     return tables
-
-
-def totals_of_levels(results: SweepResults) -> list[Row]:
-    """What all pairs of a level carried together, one row a step of concurrent runs."""
-    plan = results.plan
-    judged = {item.run.run_id: item.judgement for item in results.runs}
-    records = [
-        # The plan's own words: those of a record are the same where it counts.
-        {**item.record, "sweep": plan.sweep, "configuration": plan.configuration, "run": asdict(item.run)}
-        for item in results.runs
-        if item.record is not None
-    ]
-    return level_rows(records, lambda record: judged[record["run"]["run_id"]])
 
 
 def to_csv(name: str, rows: Iterable[Row]) -> str:
@@ -94,7 +94,7 @@ def to_csv(name: str, rows: Iterable[Row]) -> str:
 
 def _run_row(plan: Plan, item: JudgedRun) -> Row:
     run, judgement = item.run, item.judgement
-    client = (item.record or {}).get("client") or {}
+    client = None if item.record is None else item.record.client
     return {
         "sweep": plan.sweep,
         "run_id": run.run_id,
@@ -106,11 +106,11 @@ def _run_row(plan: Plan, item: JudgedRun) -> Row:
         "benchmark": run.benchmark,
         "case": run.case,
         "repeat": run.repeat,
-        "traced": was_traced(item),
+        "traced": item.traced,
         "status": judgement.status,
         "reason": judgement.reason,
-        "started_at": client.get("started_at"),
-        "seconds": client.get("seconds"),
+        "started_at": client and client.started_at,
+        "seconds": client and client.seconds,
         "checks": "; ".join(f"{name}: {text}" for name, text in sorted(judgement.checks.items())),
         "level": run.level,
     }

@@ -19,17 +19,21 @@ from ..benchmarks.scan import scan
 from ..model import Judgement, Sample, Side, Status, SyscallCount, Target
 from ..parsing.bounds import beyond, beyond_calls
 from ..parsing.finding import Finding
-from ..records.record import End, MalformedRecord, Record, Trouble, number_of, record_of
+from ..records.record import End, Record, Trouble, number_of, record_of
+from ..shapes import WrongShape
 from ..tracing.evidence import MESSAGE_SLACK, Evidence, calls_per, examine, examine_vmm
 from .host_figures import host_samples, set_clock
 from .reasons import CLOSING_WORDS, CONSEQUENCES, NEVER_MEASURED, REASONS
 
 
-def judge(record: Mapping[str, Any]) -> Judgement:
-    """Decide whether one record (docs/data.md) may be believed, and give its figures. Never raises."""
+def judge(record: Record | Mapping[str, Any]) -> Judgement:
+    """Decide whether one record may be believed, and give its figures. Never raises.
+
+    A document that should be a record (docs/data.md) is read first: whether it is one belongs to the judgement.
+    """
     try:
-        return _judge(record_of(record))
-    except MalformedRecord as fault:
+        return _judge(record if isinstance(record, Record) else record_of(record))
+    except WrongShape as fault:
         return Judgement("invalid", "malformed", f"{fault}.")
     except Exception as fault:  # one record must never keep the others from their table
         return Judgement(

@@ -11,12 +11,21 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from ..model import RUN_ID, Judgement, Run, Status
-from ..records.reading import MOST_ATTEMPTS, RECORD_BYTES, identity_of, read_record, record_files
+from ..records.reading import (
+    MOST_ATTEMPTS,
+    RECORD_BYTES,
+    StoredRecord,
+    checksum_of,
+    identity_of,
+    read_record,
+    record_files,
+)
 from ..shapes import object_of, text_of, whole_of, word_of
 from ..storage.files import UnreadableFile, append, parse_json, read_bytes
 from ..storage.sweep_folder import SweepFolder, record_name
@@ -25,7 +34,8 @@ from .reasons import REASONS
 
 INDEX_BYTES = 256 << 20
 """Enough for half a million records; a larger index is not read, and records are judged again."""
-JUDGED_BY = ("validity", "benchmarks", "tracing", "parsing", "records")
+JUDGED_BY = ("validity", "benchmarks", "tracing", "parsing", "records", "shapes.py")
+"""The rooms, and the file on the ground, on which it depends what is said of a record."""
 
 
 @dataclass(frozen=True)
@@ -51,29 +61,40 @@ def gate_version() -> str:
     """Changes with every change of what judges a record."""
     digest = hashlib.sha256()
     folder = Path(__file__).parents[1]
-    for room in JUDGED_BY:
-        for part in sorted(path for path in (folder / room).rglob("*") if path.suffix in (".py", ".json")):
+    for place in JUDGED_BY:
+        parts = [folder / place] if place.endswith(".py") else (folder / place).rglob("*")
+        for part in sorted(path for path in parts if path.suffix in (".py", ".json")):
             digest.update(part.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def note_status(sweep_dir: Path, path: Path, record: Mapping[str, Any], judgement: Judgement) -> None:
+class Judgements:
+    """What the gate says of stored records: each content is judged once, however often a sweep is looked at."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Judgement] = {}
+
+    def of(self, stored: StoredRecord) -> Judgement:
+        """The judgement on a record."""
+        if stored.checksum not in self._known:
+            self._known[stored.checksum] = judge(stored.record or stored.document)
+        return self._known[stored.checksum]
+
+
+def note_status(sweep_dir: Path, stored: StoredRecord, judgement: Judgement) -> None:
     """Remember what was said of a record that has just been written. It is no loss when this fails."""
-    try:
-        content = read_bytes(path, RECORD_BYTES)
-        entry = {
-            "file": path.name,
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "run_id": record["run"]["run_id"],
-            "attempt": record["attempt"],
-            "identity": run_identity(record["run"]),
-            "status": judgement.status,
-            "reason": judgement.reason,
-            "gate": gate_version(),
-        }
+    entry = {
+        "file": stored.name,
+        "sha256": stored.checksum,
+        "run_id": stored.run_id,
+        "attempt": stored.attempt,
+        "identity": run_identity(stored.identity),
+        "status": judgement.status,
+        "reason": judgement.reason,
+        "gate": gate_version(),
+    }
+    with suppress(OSError):
         append(SweepFolder(sweep_dir).statuses, json.dumps(entry) + "\n")
-    except (OSError, UnreadableFile):
-        return
 
 
 def read_statuses(sweep_dir: Path) -> tuple[dict[str, RunStatus], list[str]]:
@@ -147,17 +168,17 @@ def _from_index(entry: Mapping[str, Any] | None, path: Path) -> RunStatus | None
         content = read_bytes(path, RECORD_BYTES)
     except (FileNotFoundError, UnreadableFile):
         return None
-    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+    if checksum_of(content) != entry["sha256"]:
         return None
     status = cast(Status, entry["status"])
     return RunStatus(entry["run_id"], entry["attempt"], status, entry["reason"], entry["identity"])
 
 
 def _judged(path: Path, problems: list[str]) -> RunStatus | None:
-    record, problem = read_record(path)
-    if record is None:
+    stored, problem = read_record(path)
+    if stored is None:
         problems.append(problem)
         return None
-    judgement = judge(record)
-    run = record["run"]
-    return RunStatus(run["run_id"], record["attempt"], judgement.status, judgement.reason, run_identity(run))
+    judgement = judge(stored.record or stored.document)
+    identity = run_identity(stored.identity)
+    return RunStatus(stored.run_id, stored.attempt, judgement.status, judgement.reason, identity)

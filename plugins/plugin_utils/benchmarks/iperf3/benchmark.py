@@ -166,7 +166,7 @@ class Iperf3(Benchmark):
     ) -> str | None:
         return checks.too_few_calls(record, end, rows, figures)
 
-    def transfer_of(self, record: Mapping[str, Any]) -> Transfer | None:
+    def transfer_of(self, record: Record) -> Transfer | None:
         return intervals.transfer_of(record)
 
     def read_command(self, argv: tuple[str, ...]) -> Command | None:

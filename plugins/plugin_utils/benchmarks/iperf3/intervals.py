@@ -12,26 +12,25 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from ...records.record import number_of
-from ..transfer import Interval, Transfer, moment_of
+from ...records.record import Record, number_of
+from ..transfer import Interval, Transfer
 from .json_output import load
 
 SAME_MOMENT_SECONDS = 0.001
 """What interval borders may differ by and still be one border: iperf3 prints microseconds of a moment read twice."""
 
 
-def transfer_of(record: Mapping[str, Any]) -> Transfer | None:
+def transfer_of(record: Record) -> Transfer | None:
     """What a run received and when, from the JSON of the receiving end; ``None`` where the record does not tell."""
-    server, client = record.get("server"), record.get("client")
-    if not isinstance(server, Mapping) or not isinstance(client, Mapping):
+    if record.server is None or record.client is None:
         return None
-    receiver = client if record["run"]["parameters"].get("reverse") else server
-    document, problems = load(str(receiver.get("stdout") or ""))
+    receiver = record.client if record.parameters.get("reverse") else record.server
+    document, problems = load(receiver.stdout or "")
     if document is None or problems:
         return None
     omitted, intervals = _intervals(document)
-    begins = [begin for end in (server, client) if (begin := moment_of(end.get("started_at"))) is not None]
-    finishes = [finish for end in (server, client) if (finish := moment_of(end.get("ended_at"))) is not None]
+    begins = [end.began for end in record.ends if end.began is not None]
+    finishes = [end.ended for end in record.ends if end.ended is not None]
     if not intervals or len(begins) < 2 or len(finishes) < 2:
         return None
     one = max(*begins, _connected(document)) + omitted

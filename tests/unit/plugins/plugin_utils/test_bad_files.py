@@ -23,16 +23,18 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.remaining import what_remains
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import load_plan, store_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import RECORD_BYTES, read_hosts, read_record
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record import record_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_host, write_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.lock import SweepHeld, SweepLock, held_by
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.merge import merge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.cells import plain_cell
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.results import load_results
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import write_tables
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.completeness import verdict_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import Tables, make_tables, write_tables
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.completeness import completeness_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import completed, note_status
+from captured import shown, tables_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -79,14 +81,13 @@ def good_sweep(folder: Path) -> Path:
     records = real_records()
     store_plan(folder, plan_of(records))
     for record in records:
-        path = write_record(folder, record)
-        note_status(folder, path, record | {"attempt": 1}, judge(record))
+        note_status(folder, write_record(folder, record_of(record)), judge(record))
     for host in plan_of(records).hosts:
         write_host(folder, host, {"fingerprint": {"kind": "vm", "kernel": "6.1"}, "tools": {"iperf3": {"version": "3"}}})
     lock = SweepLock(folder)
     lock.acquire()
     lock.release()
-    write_tables(folder)
+    tables_of(folder)
     return folder
 
 
@@ -184,12 +185,12 @@ def test_a_bad_record_is_named_and_the_others_stand(
     WHOLE[damage](victim)
     with no_hang():
         assert completed(sweep) == {"run1", "run3"}
-        assert "run2.json" in verdict_of(sweep).sentence and "1 not run" in verdict_of(sweep).sentence
-        assert str(victim) in render_sweep(sweep)
+        assert "run2.json" in completeness_of(sweep).sentence and "1 not run" in completeness_of(sweep).sentence
+        assert str(victim) in shown(sweep)
         status = cli.main(["tables", str(sweep)])
         merged = merge(sweep.with_name("merged"), [sweep])
-    shown = capsys.readouterr()
-    assert status == 1 and str(victim) in shown.err and "Traceback" not in shown.err
+    printed = capsys.readouterr()
+    assert status == 1 and str(victim) in printed.err and "Traceback" not in printed.err
     assert_others_stand(good, sweep, {"run2"})
     with (sweep / "runs.csv").open(newline="", encoding="utf-8") as handle:
         assert [row["reason"] for row in csv.DictReader(handle)] == ["", "not_run", ""]
@@ -204,8 +205,8 @@ def test_bad_facts_of_a_host_are_named_and_everything_else_stands(
     WHOLE[damage](victim)
     with no_hang():
         status = cli.main(["tables", str(sweep)])
-        assert str(victim) in render_sweep(sweep)
-        assert verdict_of(sweep).complete
+        assert str(victim) in shown(sweep)
+        assert completeness_of(sweep).complete
     assert status == 1 and str(victim) in capsys.readouterr().err
     assert_others_stand(good, sweep, set())
     assert victim.stem not in read_hosts(sweep)[0] and len(read_hosts(sweep)[0]) == 1
@@ -220,7 +221,7 @@ def test_a_bad_plan_is_named_and_what_was_written_stays(
         assert cli.main(["tables", str(sweep)]) == 2
         assert cli.main(["shards", str(sweep), "--workers", "2"]) == 2
         with pytest.raises(PlanError, match=r"plan\.json"):
-            verdict_of(sweep)
+            completeness_of(sweep)
     told = capsys.readouterr().err
     assert "Traceback" not in told and told.count("plan.json") == 2
     assert "cannot be read as a plan" in told
@@ -235,10 +236,10 @@ def test_what_is_derived_or_of_the_moment_may_be_anything(damage: str, name: str
     regular = victim.is_file() and not victim.is_symlink()
     with no_hang():
         assert cli.main(["tables", str(sweep)]) == 0
-        assert verdict_of(sweep).complete and completed(sweep) == {"run1", "run2", "run3"}
-        [record] = [item.record for item in load_results(sweep).runs if item.run.run_id == "run1"]
-        assert record is not None
-        note_status(sweep, sweep / "records" / "run1.json", record, judge(record))
+        assert completeness_of(sweep).complete and completed(sweep) == {"run1", "run2", "run3"}
+        stored, _problem = read_record(sweep / "records" / "run1.json")
+        assert stored is not None and stored.record is not None
+        note_status(sweep, stored, judge(stored.record))
         if name == "lock":
             lock = SweepLock(sweep)
             if regular:
@@ -266,7 +267,7 @@ def test_a_folder_that_is_none_is_named(
     }[kind](sweep / folder)
     with no_hang():
         status = cli.main(["tables", str(sweep)])
-        verdict_of(sweep)
+        completeness_of(sweep)
     told = capsys.readouterr().err
     assert (status, str(sweep / folder) in told) == ((0, False) if kind == "a link to nothing" else (1, True))
 
@@ -328,8 +329,8 @@ def test_any_value_anywhere_in_a_record_is_borne(good: Path, tmp_path_factory: p
         victim.write_text(json.dumps(changed_at(document, path, value, delete)), encoding="utf-8")
         with no_hang():
             results = load_results(folder)
-            told = render_sweep(folder, results, summary=[])
-            verdict_of(folder)
+            told = render_sweep(folder, results, Tables({}, ()))
+            completeness_of(folder)
             completed(folder)
         assert "\x1b" not in told and "\x07" not in told
         [first, *others] = results.runs
@@ -339,7 +340,7 @@ def test_any_value_anywhere_in_a_record_is_borne(good: Path, tmp_path_factory: p
             assert named or first.judgement.reason == "malformed"
 
     check()
-    write_tables(folder)
+    tables_of(folder)
     after = rows_by_run(folder)
     for name in PER_RUN:
         assert all(after[name].get(run) == rows for run, rows in before[name].items() if run != "run1")
@@ -363,8 +364,8 @@ def test_a_file_cut_off_or_changed_at_any_byte_is_borne(
     with no_hang():
         try:
             results = load_results(folder)
-            assert render_sweep(folder, results, summary=[]) and verdict_of(folder).planned == 3
-            write_tables(folder, results)
+            assert render_sweep(folder, results, Tables({}, ())) and completeness_of(folder).planned == 3
+            write_tables(folder, make_tables(results))
         except PlanError as error:
             assert victim.name == "plan.json" and "plan.json" in str(error)
             return
@@ -399,7 +400,7 @@ def test_any_value_anywhere_in_a_plan_is_refused_or_bounded(made: Plan, tmp_path
                 runs = found.runs
                 assert len(runs) < 10_000 and what_remains(found).runs == len(runs)
                 assert all(Path(run.run_id).name == run.run_id for run in runs)
-                assert verdict_of(tmp_path).planned == len(runs)
+                assert completeness_of(tmp_path).planned == len(runs)
 
 
 @pytest.mark.parametrize("value", [1e9, 10**9, 10**6, 0, -1, True, "2", None])
@@ -481,17 +482,19 @@ def test_a_record_of_another_run_than_the_plans_is_noticed(field: str, value: An
     record["run"][field] = value
     path.write_text(json.dumps(record), encoding="utf-8")
     if noted:
-        note_status(sweep, path, record, judge(record))
+        stored, _problem = read_record(path)
+        assert stored is not None
+        note_status(sweep, stored, judge(record))
     first, *_others = load_results(sweep).runs
     assert (first.judgement.status, first.judgement.reason) == ("invalid", "malformed")
     assert f"{field} is" in first.judgement.detail and "planned is" in first.judgement.detail
-    assert "2 of 3 planned runs are valid; 1 invalid: malformed" in verdict_of(sweep).sentence
+    assert "2 of 3 planned runs are valid; 1 invalid: malformed" in completeness_of(sweep).sentence
 
 
 def test_a_record_of_no_planned_run_is_named(sweep: Path) -> None:
     record = json.loads((sweep / "records" / "run1.json").read_text(encoding="utf-8"))
     record["run"]["run_id"] = "stranger"
-    write_record(sweep, record)
+    write_record(sweep, record_of(record))
     assert any("stranger.json is left out: the plan has no run" in problem for problem in load_results(sweep).problems)
 
 
@@ -514,14 +517,14 @@ def test_a_poisoned_index_says_nothing(line: dict[str, Any], sweep: Path) -> Non
     (sweep / "records" / "run2.json").unlink()
     index.write_text(json.dumps(real | line) + "\n", encoding="utf-8")
     assert completed(sweep) == {"run1", "run3"}
-    assert "2 of 3 planned runs are valid; 1 not run" in verdict_of(sweep).sentence
+    assert "2 of 3 planned runs are valid; 1 not run" in completeness_of(sweep).sentence
 
 
 def test_a_record_changed_behind_the_index_is_judged_again(sweep: Path) -> None:
     path = sweep / "records" / "run1.json"
     whole = path.read_bytes()
     path.write_bytes(b"x" + whole[1:])  # of the same size
-    assert completed(sweep) == {"run2", "run3"} and str(path) in verdict_of(sweep).sentence
+    assert completed(sweep) == {"run2", "run3"} and str(path) in completeness_of(sweep).sentence
 
 
 def test_a_lock_says_in_one_line_who_holds_it_whatever_is_written_there(sweep: Path) -> None:
@@ -550,7 +553,7 @@ def test_a_lock_says_in_one_line_who_holds_it_whatever_is_written_there(sweep: P
 def test_what_a_host_says_reaches_the_table_of_hosts_as_text(sweep: Path) -> None:
     host = json.loads(next((sweep / "hosts").iterdir()).read_text(encoding="utf-8"))["host"]
     write_host(sweep, host, {"fingerprint": {"kernel": "=HYPERLINK(\"http://x\")", "cpu": "\x1b]0;t\x07", "load": -1.5}})
-    write_tables(sweep)
+    tables_of(sweep)
     with (sweep / "hosts.csv").open(newline="", encoding="utf-8") as handle:
         facts = {row["fact"]: row["value"] for row in csv.DictReader(handle) if row["host"] == host}
     assert facts == {

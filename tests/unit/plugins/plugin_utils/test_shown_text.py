@@ -28,6 +28,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.remaining i
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_plan, render_sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps import playbook
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.results import JudgedRun, SweepResults
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import make_tables
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -58,7 +59,8 @@ def test_the_summary_shows_hostile_text_and_obeys_none(text: str, name: str) -> 
     ]  # fmt: skip
     runs = tuple(JudgedRun(replace(run, run_id=f"run{number}"), None, item) for number, item in enumerate(judged))
     hosts = {run.server: {"fingerprint": {"kind": text}}}
-    shown = render_sweep(Path(f"/results/{name}"), SweepResults(plan, runs, hosts, (f"{text} is left out",)))
+    results = SweepResults(plan, runs, hosts, (f"{text} is left out",))
+    shown = render_sweep(Path(f"/results/{name}"), results, make_tables(results))
     assert not obeyed(shown)
     assert not obeyed(render_plan(plan, what_remains(plan), everything=True))
 

@@ -20,6 +20,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpe
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan
 from hypothesis import given
 from hypothesis import strategies as st
+from passes import orders
 
 PARAMETERS: dict[str, Any] = {
     "parallel": 4, "protocol": "tcp", "bitrate": "", "length": "", "window": "", "omit_seconds": 0, "reverse": False,
@@ -81,19 +82,12 @@ def test_the_end_that_is_left_may_stop_what_it_has_begun() -> None:
     assert observed >= run["limit_seconds"] + ending + 2 * OBSERVER_WAITS
 
 
-def told(**changes: Any) -> dict[str, Any]:
-    return {
-        "answer_seconds": 300, "prepare_seconds": 3600, "ready_seconds": 30.0, "rendezvous_seconds": 60.0, "hypervisors": [],
-        "longest_session_seconds": 100.0, "longest_run_seconds": 90.0, "wait_seconds": 0,
-    } | changes  # fmt: skip
-
-
 def test_every_task_has_a_deadline_of_its_own() -> None:
     made = plan()
     step = made.steps[0]
     session = step.sessions[0]
     [resting] = set(made.hosts) - {session.server, session.client}
-    deadlines = Deadlines(told())
+    deadlines = Deadlines(orders())
     own = session_deadline_seconds(session, 30.0, 60.0) + 300
     assert deadlines.of_step(step, session.server) == deadlines.of_step(step, session.client) == own
     assert deadlines.of_step(step, resting) == own, "it may be a hypervisor, which observes any of them"
@@ -106,10 +100,10 @@ def test_every_task_has_a_deadline_of_its_own() -> None:
 @pytest.mark.parametrize("wait", [0, 10, 7200])
 def test_a_host_that_is_waited_for_may_be_waited_for_twice(wait: int) -> None:
     """First for the claim of another sweep, then for a session that a killed controller left."""
-    assert Deadlines(told(wait_seconds=wait)).of_claim >= 2 * wait + 300
+    assert Deadlines(orders(wait_seconds=wait)).of_claim >= 2 * wait + 300
 
 
 def test_observed_sessions_may_take_longer() -> None:
     made = plan()
     step, host = made.steps[0], made.steps[0].sessions[0].server
-    assert Deadlines(told(hypervisors=["hv"])).of_step(step, host) > Deadlines(told()).of_step(step, host)
+    assert Deadlines(orders(hypervisors=("hv",))).of_step(step, host) > Deadlines(orders()).of_step(step, host)

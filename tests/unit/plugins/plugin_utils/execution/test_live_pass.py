@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.live_pass import LivePass
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan
+from passes import orders
 
 
 def live_pass(blocks: int = 2) -> LivePass:
@@ -12,8 +11,8 @@ def live_pass(blocks: int = 2) -> LivePass:
     hosts = {name: f"10.0.0.{number}" for number, name in enumerate("abcd", 1)}
     plan = make_plan(sweep="s", configuration="c", hosts=hosts, cases=cases, directions={"iperf3": "first_serves"},
                      blocks=blocks, seed=1)
-    live = LivePass(plan, Path("unused"), set())
-    live.prepared = set(hosts)
+    live = LivePass(plan, orders(), set())
+    live.prepared = {host: {} for host in hosts}
     return live
 
 
@@ -43,7 +42,7 @@ def test_meeting_clears_what_was_held_against_a_host() -> None:
 
 def test_a_host_that_was_never_reached_takes_part_in_nothing() -> None:
     live = live_pass()
-    live.prepared.remove("d")
+    del live.prepared["d"]
     live.begin_step(0)
     for session in live.step.sessions:
         assert bool(live.why_left_out(session)) == ("d" in (session.server, session.client))

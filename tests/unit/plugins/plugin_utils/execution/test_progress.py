@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.progress import Progress
@@ -11,6 +10,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpe
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.listed import step_seconds
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.remaining import what_remains
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record import new_record
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def run_all(progress: Progress, plan: Plan, begin: int, took: float, overhead: f
     for step in plan.steps[begin:]:
         progress.begin_step(step, now)
         for session, end in zip(step.sessions, (took - 1, took), strict=True):
-            record: dict[str, Any] = {"run": {"server": session.server, "client": session.client}}
+            record = new_record("s", "c", vars(session.runs[0]), {})
             lines += progress.advance(record, Judgement("valid"), now + end)
         now += took + overhead
     return lines

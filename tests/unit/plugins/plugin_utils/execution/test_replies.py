@@ -30,6 +30,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.replies im
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec
 from ansible_collections.pairbench.lab.plugins.plugin_utils.plain_text import printable
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record import END_FIELDS, Trouble, new_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.reasons import REASONS
@@ -222,6 +223,11 @@ def check_lie(host: str, path: tuple[Any, ...], value: Any) -> None:
     check_records(host, reply)
 
 
+@pytest.mark.parametrize("host", HOSTS)
+def test_an_end_that_is_taken_has_every_field(host: str) -> None:
+    assert all(set(end) == set(END_FIELDS) for end in taken(GOOD[host], host)["ends"].values())
+
+
 def check_records(host: str, reply: dict[str, Any]) -> None:
     assembler = RecordAssembler(PLAN)
     assembler.expect(SESSION.runs)
@@ -232,17 +238,17 @@ def check_records(host: str, reply: dict[str, Any]) -> None:
         assembler.add_end(run_id, other_side, end)
     written = [assembler.add_end(run_id, side, end) for run_id, end in reply["ends"].items()]
     written += [
-        assembler.add_error(run_id, side, {"reason": "malformed_reply", "detail": why})
+        assembler.add_error(run_id, side, Trouble("malformed_reply", why))
         for run_id, why in reply["malformed"].items()
     ]
     for record in written:
         assert record is not None
-        run_id = record["run"]["run_id"]
-        assert run_id in {run.run_id for run in SESSION.runs} and set(record) == {
+        run_id = record.run_id
+        assert run_id in {run.run_id for run in SESSION.runs} and set(record.document) == {
             "schema", "sweep", "configuration", "run", "server", "client", "error",
         }  # fmt: skip
-        assert record[other_side]["host"] == other
-        json.dumps(record, ensure_ascii=False, allow_nan=False).encode("utf-8")
+        assert record.document[other_side]["host"] == other
+        json.dumps(record.document, ensure_ascii=False, allow_nan=False).encode("utf-8")
         judgement = judge(record)
         assert judgement.reason not in ("malformed", "gate_error"), judgement.detail
         if run_id in reply["malformed"]:
@@ -486,7 +492,7 @@ def test_facts_that_would_set_our_variables_are_found() -> None:
 def test_no_record_is_written_outside_its_folder(tmp_path: Path) -> None:
     for run_id in ("../x", "/etc/x", "", ".", "..", "a/b", "a\0b", ".hidden", "a\nb"):
         with pytest.raises(ValueError, match="is no run_id"):
-            write_record(tmp_path, {"run": {"run_id": run_id}})
+            write_record(tmp_path, new_record("s", "c", {**vars(SESSION.runs[0]), "run_id": run_id}, {}))
     assert not list(tmp_path.rglob("*"))
     assembler = RecordAssembler(PLAN)
     assembler.expect(SESSION.runs)
@@ -494,4 +500,4 @@ def test_no_record_is_written_outside_its_folder(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="is no side"):
             assembler.add_end(SESSION.runs[0].run_id, side, {})
         with pytest.raises(ValueError, match="is no side"):
-            assembler.add_error(SESSION.runs[0].run_id, side, {})
+            assembler.add_error(SESSION.runs[0].run_id, side, Trouble("", ""))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import main as cli
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record import record_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_host, write_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.files import (
     DEEPEST,
@@ -118,7 +119,7 @@ def write_everything(results: Path) -> None:
     assert cli.main(["import", str(notes), "--sweep", "s", "--configuration", "c", "--results", str(results)]) == 0
     sweep = results / "s"
     record = json.loads(min((sweep / "records").iterdir()).read_text(encoding="utf-8"))
-    note_status(sweep, write_record(sweep, record), record, judge(record))
+    note_status(sweep, write_record(sweep, record_of(record)), judge(record))
     write_host(sweep, "h", {"fingerprint": {}})
     lock = SweepLock(sweep)
     lock.acquire()

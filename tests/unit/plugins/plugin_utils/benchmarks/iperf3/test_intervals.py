@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.iperf3.intervals import transfer_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record import record_of
 from clone import CAPTURES
 
 NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=timezone.utc)
@@ -23,7 +24,7 @@ def told(second: float) -> str:
 
 
 def test_the_start_of_an_untraced_run_is_known_to_some_hundredths_of_a_second() -> None:
-    transfer = transfer_of(load("iperf3_tcp_untraced"))
+    transfer = transfer_of(record_of(load("iperf3_tcp_untraced")))
     assert transfer is not None
     assert 0 <= transfer.latest - transfer.earliest < 0.02
 
@@ -36,7 +37,7 @@ def test_omitted_seconds_of_every_version_are_before_the_measurement(version: st
     stamp = json.loads(stdout)["start"]["timestamp"]["timesecs"] - NOON.timestamp()
     for side in ("server", "client"):
         record[side] |= {"stdout": stdout, "started_at": told(stamp + 1), "ended_at": told(stamp + 4.2)}
-    transfer = transfer_of(record)
+    transfer = transfer_of(record_of(record))
     assert transfer is not None
     assert transfer.earliest - NOON.timestamp() == pytest.approx(stamp + 2, abs=0.01)
     assert transfer.intervals[0].start < 0.01
@@ -48,10 +49,10 @@ def test_both_directions_at_once_have_no_total(version: str) -> None:
     record = load("iperf3_tcp_untraced")
     stdout = (CAPTURES / "iperf3" / version / "bidir.server.json").read_text(encoding="utf-8")
     record["server"]["stdout"] = stdout
-    assert transfer_of(record) is None
+    assert transfer_of(record_of(record)) is None
 
 
 def test_the_intervals_of_a_sender_are_not_what_was_received() -> None:
     record = load("iperf3_reverse")
     record["run"]["parameters"]["reverse"] = False
-    assert transfer_of(record) is None
+    assert transfer_of(record_of(record)) is None
