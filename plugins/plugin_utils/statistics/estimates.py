@@ -14,8 +14,6 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
-FEWEST_FOR_INTERVAL = 6
-"""With five runs even their whole range covers the median only 93.75 % of the time."""
 STABLE_HALF_WIDTH = {"throughput": 0.02, "latency": 0.05, "rtt": 0.05}
 OTHER_STABLE_HALF_WIDTH = 0.05
 
