@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from ..model import Status
@@ -479,11 +479,3 @@ def _leading_numbers(parts: list[str]) -> int:
     while count < len(parts) and _NUMBER.match(parts[count].strip()):
         count += 1
     return count
-
-
-def iterate(text: str) -> Iterator[Finding]:
-    """Every tracer output in a text, one after another."""
-    recogniser = BpftraceRecogniser()
-    for number, line in enumerate(text.splitlines(), 1):
-        yield from recogniser.feed(lines.clean(line, _PROMPTS), number)
-    yield from recogniser.close()

@@ -24,7 +24,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...model import Sample, Side, Status
-from ...parsing import lines
 from ...parsing.finding import Finding, Recogniser
 
 WINDOW_LOST_SECONDS = 0.45
@@ -46,7 +45,6 @@ _FAILED = frozenset(
 _PROBLEMS_KEPT = 32
 """Kinds of problems and notes kept of one run: a server prints one line a message that it cannot read."""
 
-_PROMPTS = lines.prompts_of(["sockperf"], read=["sockperf"])
 _COUNT = r"(\d+)"
 _FIGURE = r"(-?\d+\.\d{3})"
 _BANNER = re.compile(r"== version #(\d[\w.]*)")
@@ -214,12 +212,10 @@ class SockperfRecogniser(Recogniser):
     """Finds sockperf output among other lines.
 
     A command line such as ``sockperf ping-pong -i 10.0.0.1 -t 30`` before an output says what was asked of
-    it. A client's and a server's output may be interleaved. ``seconds`` is
-    what every client was asked for, where that is known from elsewhere.
+    it. A client's and a server's output may be interleaved.
     """
 
-    def __init__(self, seconds: float | None = None) -> None:
-        self._seconds = seconds
+    def __init__(self) -> None:
         self._head: _Run | None = None
         self._client: _Run | None = None
         self._server: _Run | None = None
@@ -326,8 +322,6 @@ class SockperfRecogniser(Recogniser):
             asked, self._asked = self._asked, None
             run.mode = asked.pop("mode")
             run.parameters.update(asked)
-        if self._seconds is not None:
-            run.parameters["seconds"] = self._seconds
         return done
 
     def _results(self, text: str, number: int) -> Iterable[Finding]:
@@ -407,28 +401,6 @@ _UNPREFIXED = re.compile(
     r"|NOTE: |No |---> |test was|\(errno|ERROR|_seqN|'-"
 )
 _STARTERS = ("[Total Run]", "test was performed using the following parameters: ")
-
-
-def parse_sockperf(text: str, seconds: float | None = None) -> Finding:
-    """Judge the whole output of one client or server.
-
-    ``seconds`` is what ``-t`` asked for, where known; without it the run's own total is taken. Where the text
-    holds the statistics of several servers the first is given; ``iterate`` gives all.
-    """
-    findings = tuple(iterate(text, seconds))
-    if findings:
-        return findings[0]
-    if text.strip():
-        return _finding(_Run(line=1), "failed", "malformed", "The text holds nothing that sockperf prints.")
-    return _finding(_Run(line=1), "failed", "no_output", "sockperf printed nothing at all.")
-
-
-def iterate(text: str, seconds: float | None = None) -> Iterator[Finding]:
-    """Every run in a text, one finding a server; ``seconds`` as in ``parse_sockperf``."""
-    recogniser = SockperfRecogniser(seconds)
-    for number, line in enumerate(text.splitlines(), 1):
-        yield from recogniser.feed(lines.clean(line, _PROMPTS), number)
-    yield from recogniser.close()
 
 
 def _asked(arguments: str) -> dict[str, Any]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import clone
 import pytest
+from ansible_collections.pairbench.lab.plugins.plugin_utils.parsing import lines
 from ansible_collections.pairbench.lab.plugins.plugin_utils.parsing.finding import CallCount, Finding
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tracing.output import (
     BpftraceRecogniser,
-    iterate,
     parse_trace,
     split_keys,
 )
@@ -43,6 +44,14 @@ EXPECTED = {
     "time-beyond-double": ("valid", ""),
 }
 SILENT_WHEN_FULL = ("0.11", "0.17")
+
+
+def iterate(text: str) -> Iterator[Finding]:
+    """Every output of a tracer in a text, one after another."""
+    recogniser = BpftraceRecogniser()
+    for number, line in enumerate(text.splitlines(), 1):
+        yield from recogniser.feed(lines.clean(line, lines.prompts_of(["bpftrace"])), number)
+    yield from recogniser.close()
 
 
 def label(path: Path) -> str:
