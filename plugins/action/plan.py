@@ -19,7 +19,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.replies im
 from ansible_collections.pairbench.lab.plugins.plugin_utils.formatting import counted
 from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.cpus import CPUS, require_cpus
 from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.guests import guests_of
-from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.variables import settings_from
+from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.variables import checked_variables
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import HELD, REFUSED
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.pairs import SelectionError, pairs_by_value
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import (
@@ -81,7 +81,7 @@ class ActionModule(ActionBase):
         bottlenecks = _bottlenecks(bench, planned, task_vars["hostvars"])
         cpus = {host: task_vars["hostvars"][host].get(CPUS) for host in planned if host in task_vars["hostvars"]}
         guests = _guests(bench, planned, task_vars)
-        settings = settings_from(bench, tools, tracer["bpftrace_mode"], bottlenecks, cpus, guests)
+        settings = checked_variables(bench, tools, tracer["bpftrace_mode"], bottlenecks, cpus, guests)
         selection = _selection(bench, planned, task_vars)
 
         def create(seed, blocks):
