@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from bench import Bench, assert_measured, measuring, running, stopped
+from bench import Bench, assert_measured, measuring, running
 from namespaces import Pair, wait_until
 
 PAIRBENCH = str(Path(sys.executable).parent / "pairbench")
@@ -94,10 +94,11 @@ def test_what_cannot_work_says_so_with_a_status_for_schedulers(bench: Bench) -> 
 
 
 def test_a_sweep_that_another_controller_holds_has_a_status_of_its_own(bench: Bench) -> None:
-    holder = bench.start("-e", "iperf3_seconds=4")
+    holder = bench.start("-e", "iperf3_seconds=60")
     wait_until(lambda: measuring(bench.lab), 60)
-    with stopped(holder):
-        status, output = sweep(bench, "--blocks", "1", "-e", "iperf3_seconds=4")
+    status, output = sweep(bench, "--blocks", "1", "-e", "iperf3_seconds=60")
+    other, said = sweep(bench, "--blocks", "1", "--sweep", "other")
     holder.send_signal(signal.SIGINT)
     holder.communicate(timeout=60)
     assert status == 4 and "is held by" in output, output
+    assert other == 4 and "this host is held by sweep default" in said, "another sweep has the hosts: " + said

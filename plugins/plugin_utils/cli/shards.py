@@ -15,10 +15,9 @@ from ..planning.plan import PlanError, widest_step
 from ..planning.stored import load_plan, store_new
 from ..records.reading import record_files
 from ..storage.lock import SweepHeld
+from ..sweeps.playbook import PLAYBOOK
 from ..sweeps.shards import Job, Stage, in_stages, stages_of
 from .console import WELL
-
-PLAYBOOK = "pairbench.lab.bench"
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

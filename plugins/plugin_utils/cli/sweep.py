@@ -28,11 +28,10 @@ from ..sweeps.decisions import (
 )
 from ..sweeps.inventory import hosts_of_limit
 from ..sweeps.loop import Outcome, Sweep
-from ..sweeps.playbook import SIGNALS, Pass, PassResult
+from ..sweeps.playbook import PLAYBOOK, SIGNALS, Pass, PassResult
 from ..validity.completeness import completeness_of
 from .console import NOT_CONVERGED, NOT_VALID, SOMEBODY_HOLDS, USAGE, WELL, complain, say
 
-PLAYBOOK = "pairbench.lab.bench"
 EXIT_STATUS = """exit status: 0 everything planned is measured and valid; 1 something is missing, invalid or failed;
 2 wrong usage, or the playbook refused to start; 3 the intervals are wider than --until-ci at the last block;
 4 another controller holds the sweep, or another sweep a host; 130 and 143 interrupted (SIGINT, SIGTERM)"""

@@ -13,7 +13,7 @@ from ..formatting import counted
 from ..lab.cpus import require_cpus
 from ..lab.guests import Guest
 from ..lab.play import Play, addresses_of, bottlenecks_in, cpus_in, guests_in, measured_hosts, selection_in
-from ..lab.variables import Settings, settings_from
+from ..lab.variables import SweepVariables, checked_variables
 from ..model import Plan
 from ..planning.plan import (
     Bottlenecks,
@@ -99,7 +99,7 @@ class _Draft:
     only: frozenset[str] | None
     guests: Mapping[str, Guest]
     bottlenecks: Bottlenecks
-    settings: Settings
+    variables: SweepVariables
     selection: Selection
 
     def plan(self) -> tuple[Plan, bool]:
@@ -115,8 +115,8 @@ class _Draft:
             sweep=bench["pairbench_sweep"],
             configuration=bench["pairbench_configuration"],
             hosts=self.planned,
-            cases=self.settings.cases,
-            directions=self.settings.directions,
+            cases=self.variables.cases,
+            directions=self.variables.directions,
             blocks=blocks,
             seed=seed,
             mode=bench["pairbench_mode"],
@@ -124,7 +124,7 @@ class _Draft:
             selection=self.selection,
             bottlenecks=self.bottlenecks,
             levels=bench["pairbench_levels"],
-            settings=self.settings.identity,
+            settings=self.variables.identity,
         )
 
 
@@ -136,9 +136,9 @@ def _draft(asked: Asked, play: Play) -> _Draft:
     planned, only = _hosts_of_the_plan(hosts, stored_hosts(sweep_dir))
     bottlenecks = bottlenecks_in(play, planned, bench)
     cpus, guests = cpus_in(play, planned), guests_in(play, planned, bench)
-    settings = settings_from(bench, asked.tools, asked.tracer["bpftrace_mode"], bottlenecks, cpus, guests)
+    variables = checked_variables(bench, asked.tools, asked.tracer["bpftrace_mode"], bottlenecks, cpus, guests)
     selection = selection_in(play, planned, bench)
-    return _Draft(asked, sweep_dir, hosts, planned, only, guests, bottlenecks, settings, selection)
+    return _Draft(asked, sweep_dir, hosts, planned, only, guests, bottlenecks, variables, selection)
 
 
 def _require_time_to_answer(bench: Mapping[str, Any]) -> None:
@@ -204,8 +204,8 @@ def _wait_until_free(sweep_dir: Path, wait_seconds: float, say: Callable[[str], 
 
 
 def _orders(draft: _Draft, plan: Plan, left: Remaining, observing: Collection[str], fresh: bool) -> Orders:
-    bench, settings, shard = draft.asked.bench, draft.settings, draft.asked.bench["pairbench_shard"]
-    longest = longest_run_seconds(settings.cases, bench["pairbench_ready_seconds"])
+    bench, variables, shard = draft.asked.bench, draft.variables, draft.asked.bench["pairbench_shard"]
+    longest = longest_run_seconds(variables.cases, bench["pairbench_ready_seconds"])
     return Orders(
         sweep_dir=draft.sweep_dir,
         fresh=fresh,
@@ -219,10 +219,10 @@ def _orders(draft: _Draft, plan: Plan, left: Remaining, observing: Collection[st
         user=bench["pairbench_user"],
         spool=bench["pairbench_spool"],
         control_port=bench["pairbench_control_port"],
-        tool_ports=dict(settings.ports),
-        ports=tuple(ports_to_watch(settings.cases, settings.ports, bench["pairbench_control_port"])),
+        tool_ports=dict(variables.ports),
+        ports=tuple(ports_to_watch(variables.cases, variables.ports, bench["pairbench_control_port"])),
         trace=bench["pairbench_trace"],
-        trace_mode=settings.trace_mode,
+        trace_mode=variables.trace_mode,
         trace_required=draft.asked.tracer["bpftrace_required"],
         guests=draft.guests,
         hypervisors=tuple(observing) if left.runs else (),

@@ -62,5 +62,3 @@ def _problem(guest: Guest, hosts: Collection[str], inventory: Collection[str]) -
 def identity_of_guests(guests: Mapping[str, Guest]) -> dict[str, Any]:
     """What must not change under one sweep name: whose process is counted where; nothing where nobody's is."""
     return {"pairbench_vmm": {name: guest.hypervisor for name, guest in guests.items()}} if guests else {}
-
-

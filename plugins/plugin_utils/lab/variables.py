@@ -17,8 +17,8 @@ USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}|[0-9]{1,10}")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a sweep is made from, checked. ``identity`` is what must not change under one sweep name."""
+class SweepVariables:
+    """What a sweep is made from, with every variable checked. ``identity`` is what must not change under one sweep name."""
 
     cases: Mapping[str, Sequence[CaseSpec]]
     directions: Mapping[str, str]
@@ -27,14 +27,14 @@ class Settings:
     identity: Mapping[str, Any]
 
 
-def settings_from(
+def checked_variables(
     bench: Mapping[str, Any],
     roles: Mapping[str, Mapping[str, Any]],
     trace_mode: str,
     bottlenecks: Bottlenecks,
     cpus: Mapping[str, Any],
     guests: Mapping[str, Guest],
-) -> Settings:
+) -> SweepVariables:
     """Check all variables together.
 
     ``bench`` has the ``pairbench_`` variables, ``roles`` the variables of each benchmark's role, both under their
@@ -66,7 +66,7 @@ def settings_from(
         raise PlanError("; ".join(problems))
     identity = _identity(bench, cases, directions, trace_mode, bottlenecks)
     identity |= identity_of_cpus(cases, chosen) | identity_of_guests(guests)
-    return Settings(cases, directions, ports, trace_mode, identity)
+    return SweepVariables(cases, directions, ports, trace_mode, identity)
 
 
 def _bench_problems(bench: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..model import Pair
-from .colouring import Edge, capped_colours, edge_colours
+from .capacities import capped_colours
+from .colouring import Edge, edge_colours
 
 Uses = Callable[[Pair], Collection[str]]
 """The names of the resources that a pair uses while it is measured (`resources_of` with its mappings filled in)."""

@@ -1,1 +1,1 @@
-"""Passes repeated until a sweep is done: decisions, playbook runs, shards, merging."""
+"""Passes repeated until a sweep is done: decisions, the loop over blocks, runs of the playbook, shards, merging."""

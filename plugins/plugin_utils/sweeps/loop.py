@@ -34,7 +34,7 @@ LOOK_SECONDS = 0.5
 """How long a wait may go on before it is looked whether somebody has interrupted it."""
 
 
-class Pass(Protocol):
+class RunnablePass(Protocol):
     """One run of the playbook, as `playbook.Pass` is."""
 
     def run(self, stop_at: float | None = None) -> PassResult:
@@ -66,7 +66,7 @@ class Sweep:
         self,
         sweep_dir: Path,
         goal: Goal,
-        make_pass: Callable[[int, Path], Pass],
+        make_pass: Callable[[int, Path], RunnablePass],
         say: Callable[[str], None],
         only: frozenset[str] | None = None,
         more: int | None = None,
@@ -79,7 +79,7 @@ class Sweep:
         self._only = only
         self._more = more
         self._interrupted = 0
-        self._pass: Pass | None = None
+        self._pass: RunnablePass | None = None
         self._longest_block: float | None = None
         self._passes = 0
         self._stop_at: float | None = None

@@ -20,6 +20,7 @@ from ..storage.files import StorageError, make_directory, open_kept, shown_path
 from ..storage.sweep_folder import SweepFolder
 from .events import errors_of, lines_of, progress_of, refusal_of
 
+PLAYBOOK = "pairbench.lab.bench"
 CALLBACK = "pairbench.lab.summary"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LOOK_SECONDS = 10.0

@@ -430,6 +430,14 @@ def test_a_claim_that_failed_says_why_in_one_line() -> None:
     assert "spooled" not in claim_reply(answer(lambda: 7, "a"), "a", PLAN, [])
 
 
+def test_a_claim_that_another_sweep_has_says_so_in_one_word() -> None:
+    busy = {"failed": True, "msg": "busy"}
+    assert claim_reply(busy | {"refusal": "held"}, "a", PLAN, [])["refusal"] == "held"
+    for other in ("refused", ["held"], None):
+        assert "refusal" not in claim_reply(busy | {"refusal": other}, "a", PLAN, [])
+    assert "refusal" not in claimed([]) and "refusal" not in claim_reply({"refusal": "held"}, "a", PLAN, [])
+
+
 # What hosts say that they are.
 
 PROBE = {

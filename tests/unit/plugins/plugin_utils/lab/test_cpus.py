@@ -25,11 +25,11 @@ def plan(parameters: dict[str, Any], cpus: dict[str, str]) -> Plan:
 
 
 @pytest.mark.parametrize(
-    ("value", "spelt"),
+    ("value", "listed"),
     [(3, "3"), ("0-3,6", "0-3,6"), ([0, 1, 2, 6], "0-2,6"), ("0-7:1/2", "0,2,4,6"), ([" 5", "4"], "4-5")],
 )
-def test_cpus_are_spelt_in_one_way(value: Any, spelt: str) -> None:
-    assert cpu_list(value) == spelt
+def test_cpus_are_listed_in_one_way(value: Any, listed: str) -> None:
+    assert cpu_list(value) == listed
 
 
 @pytest.mark.parametrize("value", ["", "a", "3-1", "-1", [True], "0-9999", "0-3:0/2", "1,,2"])
@@ -42,12 +42,12 @@ def test_what_names_no_cpus_is_refused(value: Any) -> None:
 
 @given(st.sets(st.integers(0, 300), min_size=1))
 def test_any_set_of_cpus_survives_its_spelling(numbers: set[int]) -> None:
-    spelt = cpu_list(sorted(numbers))
+    listed = cpu_list(sorted(numbers))
     again = set()
-    for part in spelt.split(","):
+    for part in listed.split(","):
         first, _, last = part.partition("-")
         again |= set(range(int(first), int(last or first) + 1))
-    assert again == numbers and cpu_list(spelt) == spelt
+    assert again == numbers and cpu_list(listed) == listed
 
 
 def test_a_host_of_a_pinned_case_without_cpus_is_named() -> None:

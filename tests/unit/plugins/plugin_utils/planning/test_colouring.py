@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.colouring import Edge, capped_colours, edge_colours
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.colouring import Edge, edge_colours
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,13 +41,3 @@ def test_shannons_graph_takes_half_as_many_more() -> None:
     """Three vertices with m edges between every two have degree 2 m, and no two edges can share a colour."""
     edges = [(0, 1), (1, 2), (2, 0)] * 4
     assert len(set(edge_colours(edges, 3))) == 12
-
-
-@given(EDGES.filter(bool), st.lists(st.integers(1, 4), min_size=3, max_size=3))
-@settings(max_examples=100, deadline=None, derandomize=True)
-def test_capacities_hold_for_every_resource(edges: list[Edge], capacities: list[int]) -> None:
-    demands = [tuple({first % 3, second % 3}) for first, second in edges]
-    colours = capped_colours(edges, 10, demands, capacities, edge_colours(edges, 10), 1)
-    assert twice(edges, colours) == []
-    used = Counter((name, colour) for demand, colour in zip(demands, colours, strict=True) for name in demand)
-    assert all(times <= capacities[name] for (name, _colour), times in used.items())
