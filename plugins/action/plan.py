@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import BENCHMARKS
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.live_pass import require_conductor
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.opening import Asked, open_pass
 from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.play import Play
+from ansible_collections.pairbench.lab.plugins.plugin_utils.model import HELD, REFUSED
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.files import StorageError
@@ -35,9 +35,9 @@ class ActionModule(ActionBase):
         try:
             result.update(self._plan(task_vars or {}))
         except (PlanError, StorageError) as error:
-            raise AnsibleActionFail(f"Nothing was measured. {error}") from None
+            result.update(failed=True, msg=f"Nothing was measured. {error}", refusal=REFUSED)
         except SweepHeld as error:
-            raise AnsibleActionFail(f"Nothing was measured. {error}. {WHEN_HELD}") from None
+            result.update(failed=True, msg=f"Nothing was measured. {error}. {WHEN_HELD}", refusal=HELD)
         return result
 
     def _plan(self, task_vars):

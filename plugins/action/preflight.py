@@ -7,6 +7,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.preflight import look_at
+from ansible_collections.pairbench.lab.plugins.plugin_utils.model import REFUSED
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError
 
 
@@ -24,7 +25,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from None
         result.update(changed=False, untraced=list(found.untraced))
         if found.refusal:
-            result.update(failed=True, msg=found.refusal)
+            result.update(failed=True, msg=found.refusal, refusal=REFUSED)
         for sentence in found.untraced:
             self._display.warning(f"{sentence}. Its runs go on untraced: no system calls, no cost of tracing.")
         return result

@@ -24,6 +24,11 @@ Pair = tuple[str, str]
 """Two different hosts: the server and the client, or, where both directions are measured, in either order."""
 JsonObject = dict[str, Any]
 
+HELD = "held"
+REFUSED = "refused"
+"""The ``refusal`` in the result of a task after which nothing is measured: somebody else holds the sweep or the host, or
+something stands in the way that does not pass by itself."""
+
 
 @dataclass(frozen=True)
 class Sample:

@@ -88,7 +88,7 @@ class Conductor:
         try:
             self._lock.acquire()
         except (SweepHeld, OSError) as error:
-            self.live.refusal = str(error)
+            self.live.refusal, self.live.held = str(error), isinstance(error, SweepHeld)
             return
         self._holds = True
         self._voice.say(self._progress.opening(str(self.live.sweep_dir)))

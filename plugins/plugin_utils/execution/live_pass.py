@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..model import Plan, Session, Step
+from ..model import HELD, REFUSED, Plan, Session, Step
 from ..planning.plan import PlanError
 from ..planning.remaining import step_rest
 from .orders import Orders
@@ -40,6 +40,8 @@ class LivePass:
     """The step that is being executed: what is left of it."""
     refusal: str = ""
     """Why no further session may begin; empty while all is well."""
+    held: bool = False
+    """Whether that is because another controller holds the sweep."""
     lost: dict[str, str] = field(default_factory=dict)
     """Hosts that dropped out, with the reason; their sessions are left out until the next block."""
     prepared: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -158,7 +160,8 @@ def required() -> LivePass:
     return _current[0]
 
 
-def why_refused() -> str:
-    """Why no session may begin in this process; empty while all is well."""
+def refusal_now() -> tuple[str, str]:
+    """Why no session may begin in this process, and ``HELD`` or ``REFUSED``; two empty texts while all is well."""
     live = current()
-    return live.refusal if live else "the callback pairbench.lab.summary is off"
+    why = live.refusal if live else "the callback pairbench.lab.summary is off"
+    return (why, HELD if live and live.held else REFUSED) if why else ("", "")

@@ -60,7 +60,7 @@ def test_a_sweep_that_another_controller_holds_is_not_touched(tmp_path: Path, mo
     monkeypatch.setattr(SweepLock, "acquire", held)
     it = Conducted(tmp_path, fresh=True)
     it.conductor.begin()
-    assert it.live.refusal == "the sweep is held by ada@desk" and not it.conductor.holds
+    assert it.live.refusal == "the sweep is held by ada@desk" and it.live.held and not it.conductor.holds
     it.conductor.flush()
     it.conductor.withdraw()
     it.conductor.finish()

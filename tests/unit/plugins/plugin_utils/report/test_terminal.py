@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec
-from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan, what_remains
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.remaining import what_remains
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import store_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_plan, render_sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.results import load_results
