@@ -15,9 +15,8 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        refusal = live_pass.why_refused()
-        result.update(changed=False, failed=bool(refusal))
-        if refusal:
-            result["msg"] = f"Nothing was measured. {refusal}"
-            result["refusal"] = live_pass.word_of_refusal()
+        why, refusal = live_pass.refusal_now()
+        result.update(changed=False, failed=bool(why))
+        if why:
+            result.update(msg=f"Nothing was measured. {why}", refusal=refusal)
         return result

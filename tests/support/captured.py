@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import Plan, Run, Session, Step
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.listed import ListedSteps
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import StoredRecord
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record import record_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_record
@@ -47,7 +48,7 @@ def sweep_of(documents: list[Document]) -> Plan:
         steps.append(Step(run.block, run.round, run.benchmark, (Session(run.server, run.client, (run,)),)))
     hosts = dict.fromkeys(host for step in steps for host in (step.sessions[0].server, step.sessions[0].client))
     addresses = {host: f"10.0.0.{number}" for number, host in enumerate(hosts, 1)}
-    return Plan("s", "c", 1, "rounds", 1, addresses, tuple(steps))
+    return Plan("s", "c", 1, "rounds", 1, addresses, ListedSteps(tuple(steps)))
 
 
 def write_documents(folder: Path, documents: Iterable[Document]) -> list[StoredRecord]:

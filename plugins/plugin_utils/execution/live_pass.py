@@ -160,13 +160,8 @@ def required() -> LivePass:
     return _current[0]
 
 
-def why_refused() -> str:
-    """Why no session may begin in this process; empty while all is well."""
+def refusal_now() -> tuple[str, str]:
+    """Why no session may begin in this process, and ``HELD`` or ``REFUSED``; two empty texts while all is well."""
     live = current()
-    return live.refusal if live else "the callback pairbench.lab.summary is off"
-
-
-def word_of_refusal() -> str:
-    """Why no session may begin, as one of the words of `model` for whoever reads results of tasks."""
-    live = current()
-    return HELD if live is not None and live.held else REFUSED
+    why = live.refusal if live else "the callback pairbench.lab.summary is off"
+    return (why, HELD if live and live.held else REFUSED) if why else ("", "")

@@ -60,7 +60,7 @@ def test_a_sweep_that_another_controller_holds_is_not_touched(tmp_path: Path, mo
     monkeypatch.setattr(SweepLock, "acquire", held)
     it = Conducted(tmp_path, fresh=True)
     it.conductor.begin()
-    assert it.live.refusal == "the sweep is held by ada@desk" and not it.conductor.holds
+    assert it.live.refusal == "the sweep is held by ada@desk" and it.live.held and not it.conductor.holds
     it.conductor.flush()
     it.conductor.withdraw()
     it.conductor.finish()
@@ -303,7 +303,7 @@ def test_a_kept_half_joins_the_half_that_is_in_a_record(it: Conducted) -> None:
 
 
 def test_hosts_forget_nothing_that_could_not_be_written(it: Conducted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing.write_json", refuse)
+    monkeypatch.setattr("ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing.write_whole", refuse)
     for host in ("a", it.other()):
         it.spool(host)
     it.conductor.flush()

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass as passes_of_this_process
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.live_pass import LivePass
-from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec
-from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.model import HELD, REFUSED, CaseSpec
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError, make_plan
 from passes import orders
 
 
@@ -53,3 +55,32 @@ def test_both_ends_work_out_the_same_token_and_nobody_else_does() -> None:
     assert live.token(3, "a", "b") == live.token(3, "a", "b")
     assert len({live.token(3, "a", "b"), live.token(4, "a", "b"), live.token(3, "b", "a"),
                 live_pass().token(3, "a", "b")}) == 4
+
+
+@pytest.fixture
+def process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process in which nothing has been planned and nobody conducts."""
+    monkeypatch.setattr(passes_of_this_process, "_current", [])
+    monkeypatch.setattr(passes_of_this_process, "_conducted", [])
+
+
+@pytest.mark.usefixtures("process")
+def test_nothing_is_planned_for_which_nobody_takes_the_results() -> None:
+    with pytest.raises(PlanError, match="The callback that writes the records is off"):
+        passes_of_this_process.require_conductor()
+    passes_of_this_process.announce_conductor()
+    passes_of_this_process.require_conductor()
+
+
+@pytest.mark.usefixtures("process")
+def test_nothing_is_measured_without_a_pass_or_in_one_that_may_not_go_on() -> None:
+    assert passes_of_this_process.refusal_now() == ("the callback pairbench.lab.summary is off", REFUSED)
+    with pytest.raises(PlanError, match="No sweep has been planned in this play"):
+        passes_of_this_process.required()
+    live = live_pass()
+    passes_of_this_process.begin(live)
+    assert passes_of_this_process.required() is live and passes_of_this_process.refusal_now() == ("", "")
+    live.refusal = "the disk is full"
+    assert passes_of_this_process.refusal_now() == ("the disk is full", REFUSED)
+    live.held = True
+    assert passes_of_this_process.refusal_now() == ("the disk is full", HELD)
