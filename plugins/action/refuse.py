@@ -1,5 +1,5 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
-"""Fail for a host that cannot be prepared; a host that fell away while it was prepared is only left out."""
+"""Fail for a host that cannot be prepared; a host that dropped out while it was prepared is only left out."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ _HEADER_BYTES = 4 + _CODE_BYTES
 
 
 class Stream:
-    """A connection on which every wait has a deadline, and from which no more is taken than is due."""
+    """A connection on which every wait has a deadline, and from which no more is read than is due."""
 
     def __init__(self, connection, wakeup):
         self._socket = connection
@@ -97,7 +97,7 @@ class Stream:
         return bytes(self._heard[:size])
 
     def skip(self, size):
-        """Be done with bytes that were looked at."""
+        """Discard bytes that were looked at."""
         del self._heard[:size]
 
     def _hear(self, most):
@@ -114,7 +114,7 @@ class Stream:
 
 
 class Channel:
-    """One authenticated connection: messages in order, each once, from the one who has proved to be the other end."""
+    """One authenticated connection: messages in order, each once, from a peer that has proved to be the other end."""
 
     def __init__(self, stream, key_out, key_in):
         self._stream = stream
@@ -129,7 +129,7 @@ class Channel:
         self._stream.close()
 
     def send(self, **message):
-        """Say something. Raises PeerLost when it cannot be sent, TooLarge when it must not."""
+        """Send a message. Raises PeerLost when it cannot be sent, and TooLarge when it is too large to be."""
         body = encode(message)
         if len(body) > largest(message["kind"]):
             raise TooLarge("a message of %d bytes, where %d are the most" % (len(body), largest(message["kind"])))

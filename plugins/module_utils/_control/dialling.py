@@ -28,9 +28,9 @@ RETRY_SECONDS = 0.1
 def make_known(address, peer_address, port):
     """Let the other end's kernel learn where we are now.
 
-    Where this host came back with another hardware address, as a guest that was made anew, the kernels of others go on
-    sending to the old one, for up to a minute. To send them anything we have to ask for their address, and whoever is
-    asked takes down who asks. Nobody listens to the datagram itself.
+    When this host has come back with another hardware address, as a guest that was made anew does, the kernels of others go
+    on sending to the old one for up to a minute. To send them anything, our kernel asks for their address, and whoever is
+    asked notes who asked. Nobody listens for the datagram itself.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:

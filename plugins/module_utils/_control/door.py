@@ -28,7 +28,7 @@ NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Caller:
-    """Somebody at the door who has proved nothing yet."""
+    """Somebody at the door who has not proved anything yet."""
 
     def __init__(self, connection, source):
         connection.setblocking(False)
@@ -43,7 +43,7 @@ class Caller:
         return self.connection.fileno()
 
     def hear(self, token, roles):
-        """Take what has come, answer a hello; whether the caller has proved its role. Raises PeerLost, OSError."""
+        """Take what has come and answer a hello. Whether the caller has proved its role. Raises PeerLost, OSError."""
         due = PROOF_BYTES if self.agreement else HELLO_BYTES
         try:
             chunk = self.connection.recv(due - len(self.heard))
@@ -80,16 +80,16 @@ class Caller:
         raise PeerLost("it went away, or goes on talking where it has to listen")
 
     def _say(self, frame):
-        """A frame fits into the room that any connection has; one that has none is none of ours."""
+        """A frame fits into the buffer that any connection has; a connection without one is not ours."""
         if self.connection.send(frame) != len(frame):
             raise PeerLost("it does not listen")
 
 
 class Door:
-    """Where the server end lets the others in: many may stand there at once, and who is silent keeps nobody waiting.
+    """Where the server end lets the others in: many may wait there at once, and one who is silent keeps nobody else waiting.
 
-    There is room for ``CALLERS``. When it is full, somebody goes: of the address that most come from the one that has
-    been silent for longest, and one from the expected peer's address only when there is nobody else.
+    There is room for ``CALLERS``. When it is full, somebody has to go: of those from the most frequent address the one
+    that has been silent for longest, and somebody from the expected peer's address only when there is nobody else.
     """
 
     def __init__(self, address, port, token, wakeup, expected=""):
@@ -111,12 +111,12 @@ class Door:
 
     @property
     def port(self):
-        """The port on which it is."""
+        """The port on which the door is."""
         return self._listener.getsockname()[1]
 
     @property
     def waiting(self):
-        """How many stand at the door and have proved nothing."""
+        """How many wait at the door without having proved anything."""
         return len(self._callers)
 
     @property
@@ -142,7 +142,7 @@ class Door:
                 self._open()
 
     def close(self):
-        """Nobody comes in any more."""
+        """Let nobody in any more."""
         self._listener.close()
         for caller in self._callers:
             caller.connection.close()

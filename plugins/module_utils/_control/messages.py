@@ -78,7 +78,7 @@ def largest(kind):
 
 
 def encode(message):
-    """The body of a message. A long ``detail`` is cut; what is no character (a file name in another encoding) becomes ?."""
+    """The body of a message. A long ``detail`` is cut, and what is no character (in odd file names) becomes ?."""
     return b"".join(_lines(message, ""))
 
 
@@ -94,7 +94,7 @@ def _lines(fields, prefix):
 
 
 def decode(body):
-    """The message of a body. Raises PeerUnfit where it is none."""
+    """The message that a body says. Raises PeerUnfit when it says none."""
     try:
         message = _nested(body)
     except ValueError as error:

@@ -1,5 +1,5 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
-"""What can be wrong with the other end of a control connection, and with what is said on it."""
+"""What can go wrong with the other end of a control connection, and with what is said on it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ControlChanged(PeerLost):
 
 
 class PeerUnfit(PeerLost):
-    """The other end has proved who it is, and said something that it cannot have to say here."""
+    """The other end has proved who it is, but said something that has no place here."""
 
     reason = "malformed_reply"
 

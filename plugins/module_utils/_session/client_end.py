@@ -49,7 +49,7 @@ def drive_run(spec, run, channel, wakeup, outcome):
 def _await_client(run, execution, channel, wakeup, deadlines):
     """Wait for the end of the client, by itself, by its guard, or by us where the guard itself is stopped.
 
-    The only time that we wake before is shortly before the limit, long after a run in order has ended.
+    We wake only once before that, shortly before the limit, when a proper run has long ended.
     """
     limit = execution.child.started + run["limit_seconds"]
     look = max(limit - LOOK_BEFORE_SECONDS, limit - run["limit_seconds"] / 2)

@@ -14,12 +14,12 @@ PATIENCE_SECONDS = 15.0
 
 
 class Deadlines:
-    """How long the other end is waited for: what it may take at most, and the patience that the session asks for."""
+    """How long to wait for the other end: what it may take at most, plus the patience that the session asks for."""
 
     def __init__(self, spec, run):
         self.patience = spec.get("patience_seconds") or PATIENCE_SECONDS
         self._run = run
-        # Only the server end knows whether somebody observes; both wait as if.
+        # Only the server end knows whether somebody observes; both wait as if somebody did.
         self._arming = ARM_SECONDS if run["traced"] else 0.0
         self._observed = 2 * END_SECONDS if run["traced"] else 0.0
 

@@ -34,7 +34,7 @@ HARMLESS = "couldn't set RLIMIT_MEMLOCK"  # every old bpftrace says so on a new 
 
 
 def execution_name(token):
-    """Tells the attempts of a run apart; both ends of one attempt have the same. The token stays a secret."""
+    """A name that tells the attempts of a run apart, the same on both ends of one attempt. The token stays a secret."""
     return hashlib.sha256(token.encode()).hexdigest()[:16]
 
 
@@ -148,14 +148,14 @@ class Execution:
                 pass
 
     def note_stopped(self):
-        """Whether a process is stopped, which is then the run's problem."""
+        """Whether a process of the run is stopped; if so, this becomes the run's problem."""
         names = stopped_members(self.child.session_id)
         if names:
             self._note(stopped_problem(names))
         return bool(names)
 
     def resume(self):
-        """Continue what is stopped, so that it can end in order."""
+        """Continue what is stopped, so that it can end properly."""
         with contextlib.suppress(OSError):
             os.killpg(self.child.session_id, signal.SIGCONT)
 
@@ -164,7 +164,7 @@ class Execution:
         self._overran = True
 
     def why_ended(self):
-        """The problem where all processes have ended, and not by themselves or because we asked them to."""
+        """The problem when all processes have ended, but neither by themselves nor because we asked them to."""
         returncode = self.child.returncode()
         if returncode is None or self.child.timed_out:
             return None
@@ -173,7 +173,7 @@ class Execution:
         return why_ended(self._name, returncode, trace_output, self._interrupted, complaint)
 
     def finish(self):
-        """Make sure that nothing is left, write down what there is, and put the host's settings back; once."""
+        """Leave no process, note what there is, and put the host's settings back. A second call does nothing."""
         if self._finished:
             return
         self._finished = True
@@ -236,7 +236,7 @@ def _free_bytes(directory):
 
 
 def _require_space(directory):
-    """What the processes of a run write must not stop in the middle: it would be taken for what they had to say."""
+    """Raise RunProblem when the disk is so full that outputs could be cut off: they would be taken for complete."""
     free = _free_bytes(directory)
     if free < SPACE_BYTES:
         raise RunProblem(
@@ -253,7 +253,7 @@ def _full_disk(directory):
 
 
 def last_words(execution):
-    """What a process complained of, else the last that it said: sockperf prints pages of usage after its complaint."""
+    """What a process complained of, else its last line: sockperf prints pages of usage after its complaint."""
     text = execution.child.stdout() + "\n" + execution.child.stderr()
     lines = [line.strip() for line in text.splitlines() if line.strip() and HARMLESS not in line]
     complaints = [line for line in lines if COMPLAINT.search(line)]

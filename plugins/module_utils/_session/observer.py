@@ -1,14 +1,14 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
-"""The third party of a session: on a hypervisor, count the system calls of the process that carries a guest.
+"""The third party of a session: it counts, on a hypervisor, the system calls of the process that carries a guest.
 
 An observer joins the control connection of the session. Before a traced run the server end says *arm*: the tracer is
 attached and proves it; when the client has ended the server end says *disarm*. In between, and only then, calls are
-counted, and what was counted goes to the server end, which keeps it in its END: so it shares every way in which an END
-is kept, collected and judged.
+counted, and what was counted goes to the server end, which keeps it in its END, so that it is kept, collected and judged
+like everything else in there.
 
 The tracer cannot start the process here, as it does with a benchmark. Two system calls that this process makes at no
 other time open and close the window: the tracer sees them in the same stream as the calls that it counts, so the window
-has no slack, and that the first one is seen is the proof that the tracer is attached.
+has no slack, and seeing the first one proves that the tracer is attached.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Window:
 
 
 def observe(watch, wakeup):
-    """Take part in one session as the observer of one guest; a sentence about what went wrong, or None.
+    """Take part in one session as the observer of one guest. Returns a sentence about what went wrong, or None.
 
     ``watch``: ``guest``, ``side`` (server or client), ``hypervisor``, ``selector`` (see ``guest_process.find``), ``address``
     and ``control_port`` of the server end, ``namespace`` (from which it is reached, empty for this one), ``token``,
@@ -201,7 +201,7 @@ def _observe_run(watch, run_id, channel, wakeup, directory):
 
 
 def _tell(channel, run_id, observation):
-    """Hand over what was counted; the tracer's output only as a whole, because half of it would be other counts."""
+    """Hand over what was counted; the tracer's output as a whole or not at all, because a part would be wrong counts."""
     try:
         channel.send(kind="observed", run_id=run_id, observation=observation)
     except TooLarge as error:
@@ -210,7 +210,7 @@ def _tell(channel, run_id, observation):
 
 
 def observe_all(watches, make_wakeup):
-    """Observe several guests of this host at once, one process each; sentences by guest about what went wrong."""
+    """Observe several guests of this host at once, in one process each. Returns what went wrong, as sentences by guest."""
     children = {}
     for watch in watches:
         reader, writer = os.pipe()

@@ -36,7 +36,7 @@ class Outcome:
             self.spool_problem = "outputs could not be removed from %s: %s" % (self._spec["spool"], error)
 
     def add(self, run, end):
-        """Keep the END of a run on this host until the controller has it. What is said of a run later replaces it."""
+        """Keep the END of a run on this host until the controller has it. A later END of the same run replaces it."""
         self.ends[run["run_id"]] = end
         if self._spool is None:
             return
@@ -49,9 +49,9 @@ class Outcome:
 
 @contextlib.contextmanager
 def kept(execution, run, outcome):
-    """Whatever happens to the run inside, nothing is left of its process, and its END is kept with what there is.
+    """Whatever happens to the run in the body, nothing is left of its process, and its END is kept with what there is.
 
-    A finished END is as it is: it only says in addition that the other end's closing word did not come.
+    An END that is finished stays as it is, except that it also says when the other end's closing word did not come.
     """
     try:
         yield
@@ -66,7 +66,7 @@ def kept(execution, run, outcome):
 
 @contextlib.contextmanager
 def refusals():
-    """What the operating system refuses is a problem of this run: the next one may be let."""
+    """What the operating system refuses is a problem of this run only: it may allow the next one."""
     try:
         yield
     except (OSError, subprocess.SubprocessError) as error:
@@ -74,6 +74,6 @@ def refusals():
 
 
 def keep_empty(spec, run, outcome, error):
-    """The END of a run of which there is nothing else."""
+    """Keep an END for a run that has left nothing else."""
     if run["run_id"] not in outcome.ends:
         outcome.add(run, empty_end(spec, run, problem_of(error)))

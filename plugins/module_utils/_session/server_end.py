@@ -55,7 +55,7 @@ def _measure_as_server(spec, run, execution, channel, wakeup, observers, outcome
 
 
 def _end_server(run, execution, wakeup, deadlines, measured):
-    """Have the server end in order, whether it was to end by itself or not."""
+    """Have the server end properly, whether it was to end by itself or not."""
     stopped = execution.note_stopped()
     if stopped or run["stop"] == "interrupt" or not measured:
         execution.interrupt_benchmark()

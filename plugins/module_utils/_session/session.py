@@ -4,12 +4,12 @@
 For every run the server end starts a fresh server, proves through the kernel's socket table that it listens and
 is ours, says "ready", waits for "done", stops the server, proves that it has gone and says "over". The client
 end waits for "ready", runs the client and says "done". Neither knows what the benchmark is: argument lists, the
-port to watch and the way the server ends come from the controller. What happened is returned as one END a run
+port to watch and the way the server ends come from the controller. What happened is returned as one END for each run
 (docs/data.md), whatever went wrong.
 
-An END is kept from the moment that it is there: before the other end is waited for, and with what was printed until then
-where the run was cut short. An end that does not hear the closing word says ``peer_lost`` in its END; whether the run was
-whole all the same, the outputs of both ends tell.
+An END is kept as soon as it exists: before the other end is waited for, and, when the run was cut short, with what was
+printed until then. An end that does not hear the closing word says ``peer_lost`` in its END; the outputs of both ends tell
+whether the run was complete all the same.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _claim(spec):
 
 
 def _unclaim(spec):
-    """Whoever stopped us will not give the host back: a controller that was stopped, or has gone."""
+    """Give the host back for a controller that was stopped or has gone, and so will not do it itself."""
     if spec.get("sweep"):
         try:
             Claim(spec.get("claim") or spec["sweep"], spec["owner"]).release()
@@ -84,12 +84,12 @@ def run_session(spec, wakeup):
 
     ``spec``: ``role`` (server or client), ``host``, ``address``, ``peer_address``, ``control_port``, ``token``,
     ``rendezvous_seconds``, ``tool_version``, ``tracer`` (the self-test's result), ``trace_mode``, ``owner``, perhaps
-    ``patience_seconds`` (for what takes no time on a host that is not busy: a word that is due, a server's end), and
-    ``runs``: a list of ``run_id``, ``argv``, ``protocol``, ``port``, ``stop`` (``exits`` or ``interrupt``),
-    ``traced``, ``limit_seconds``, ``ready_seconds``, and where they are asked for ``mtu``, ``cpus``, ``user``,
-    ``congestion`` and ``capabilities``. Where they are given, ``observers`` (server end) maps each side whose hypervisor
-    is to count to an empty text, or to why nobody does, ``sweep`` and ``lease_seconds`` claim the host, ``boot_id`` must
-    be that of the host, ``spool`` is where outputs are kept and ``forget`` what of it may go.
+    ``patience_seconds`` (how long to wait for what takes no time on an idle host: a word that is due, a server's end), and
+    ``runs``: a list of ``run_id``, ``argv``, ``protocol``, ``port``, ``stop`` (``exits`` or ``interrupt``), ``traced``,
+    ``limit_seconds``, ``ready_seconds``, and where they are asked for ``mtu``, ``cpus``, ``user``, ``congestion`` and
+    ``capabilities``. Where they are given, ``observers`` (server end) maps each side whose hypervisor is to count either to
+    an empty text or to the reason why nobody does, ``sweep`` and ``lease_seconds`` claim the host, ``boot_id`` must be that
+    of the host, ``spool`` is where outputs are kept, and ``forget`` names what may be removed from there.
 
     Returns an Outcome. Every run has an END, with a problem where it did not take place.
     """

@@ -48,7 +48,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class UsageError(Exception):
-    """Something the user can mend; the text is a sentence that says what is wrong and what to do."""
+    """Something the user can fix; the text is a sentence that says what is wrong and what to do."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -39,7 +39,7 @@ class LivePass:
     refusal: str = ""
     """Why no further session may begin; empty while all is well."""
     lost: dict[str, str] = field(default_factory=dict)
-    """Hosts that fell away, with the reason; their sessions are left out until the next block."""
+    """Hosts that dropped out, with the reason; their sessions are left out until the next block."""
     prepared: set[str] = field(default_factory=set)
     """Hosts that said what they are and can do; no session begins on others."""
     recorded: dict[str, set[str]] = field(default_factory=dict)

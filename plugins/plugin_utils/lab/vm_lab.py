@@ -26,7 +26,7 @@ PLACEMENTS = ("together", "spread")
 
 
 class LabError(ValueError):
-    """The settings describe no lab; the message says what to mend."""
+    """The settings describe no lab; the message says what to fix."""
 
 
 @dataclass(frozen=True)

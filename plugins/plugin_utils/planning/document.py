@@ -17,7 +17,7 @@ from .rounds import Pair
 from .steps import PlannedSteps, Round, runs_of_a_block
 
 IMPORTED = "imported"
-"""The mode of a sweep that was made of hand-kept notes."""
+"""The mode of a sweep that was made of handwritten notes."""
 MOST_HOSTS = 100_000
 MOST_CASES = 10_000
 LONGEST_RUN_SECONDS = 1e9
