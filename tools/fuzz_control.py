@@ -32,7 +32,14 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["ansible_collections.pairbench"]):
-    from ansible_collections.pairbench.lab.plugins.module_utils._session import rendezvous
+    from ansible_collections.pairbench.lab.plugins.module_utils._control import (
+        channel,
+        dialling,
+        door,
+        handshake,
+        messages,
+        peer,
+    )
 
 HERE, TOKEN = "127.0.0.1", "a token that no input holds"
 RUN_ID = "b001-iperf3-vm1-vm2-tcp_P4_t30-untraced"
@@ -91,14 +98,14 @@ def connected() -> tuple[socket.socket, socket.socket]:
     return one, other
 
 
-class FedDoor(rendezvous.Door):
+class FedDoor(door.Door):
     """A door at which one caller stands already."""
 
     def __init__(self, caller: socket.socket) -> None:
         self._token, self._wakeup, self._expected = TOKEN, Impatience(), HERE
         self._turned_away: collections.Counter[str] = collections.Counter()
         self._listener = LISTENER
-        self._callers = [rendezvous._Caller(caller, HERE)]
+        self._callers = [door.Caller(caller, HERE)]
 
 
 def soon() -> float:
@@ -117,7 +124,7 @@ def knock(data: bytes) -> None:
         say(ours, data)
         try:
             FedDoor(theirs).admit(["client", "observer-server"], soon())
-        except (Idle, rendezvous.PeerLost):
+        except (Idle, peer.PeerLost):
             return
     raise WrongAcceptance("a stranger was let in")
 
@@ -129,8 +136,8 @@ def pretend(data: bytes) -> None:
         say(theirs, data)
         try:
             place = ours.getpeername()
-            rendezvous._introduce(rendezvous._Stream(ours, Impatience()), TOKEN, "client", place, soon())
-        except (Idle, rendezvous.PeerLost):
+            dialling.introduce(channel.Stream(ours, Impatience()), TOKEN, "client", place, soon())
+        except (Idle, peer.PeerLost):
             return
     raise WrongAcceptance("a false server end was believed")
 
@@ -155,59 +162,59 @@ def meddle(data: bytes) -> None:
     nonces = ["1" * 64, "2" * 64]
     ours, theirs = connected()
     with ours, theirs:
-        agreed = rendezvous._Agreement(TOKEN, "client", theirs.getsockname(), *nonces)
-        hello, proof = rendezvous._hello("client", nonces[0]), agreed.proof("D")
+        agreed = handshake.Agreement(TOKEN, "client", theirs.getsockname(), *nonces)
+        hello, proof = handshake.hello("client", nonces[0]), agreed.proof("D")
         said = [edited(hello, edits[0]), edited(proof, edits[1])]
-        original = rendezvous._fresh_nonce
-        rendezvous._fresh_nonce = lambda: nonces[1]
+        original = door.fresh_nonce
+        door.fresh_nonce = lambda: nonces[1]
         try:
             say(ours, b"".join(said))
             FedDoor(theirs).admit(["client", "observer-server", "observer-client"], soon())
-        except (Idle, rendezvous.PeerLost):
+        except (Idle, peer.PeerLost):
             return
         finally:
-            rendezvous._fresh_nonce = original
+            door.fresh_nonce = original
     if b"".join(said) != hello + proof:
         raise WrongAcceptance("a handshake that was meddled with was accepted")
     count("right acceptances")
 
 
-def channels() -> tuple[socket.socket, rendezvous.Channel, list[bytes]]:
+def channels() -> tuple[socket.socket, channel.Channel, list[bytes]]:
     """A connection to a channel that expects the messages, and the frames that say them."""
     ours, theirs = connected()
     frames = []
     for number, message in enumerate(MESSAGES):
-        body = rendezvous.encode(message)
+        body = messages.encode(message)
         length = struct.pack(">I", len(body))
-        header = length + rendezvous._code(b"D", b"length", number, length)
-        frames.append(header + body + rendezvous._code(b"D", b"body", number, body))
-    return ours, rendezvous.Channel(rendezvous._Stream(theirs, Impatience()), b"L", b"D"), frames
+        header = length + channel.code(b"D", b"length", number, length)
+        frames.append(header + body + channel.code(b"D", b"body", number, body))
+    return ours, channel.Channel(channel.Stream(theirs, Impatience()), b"L", b"D"), frames
 
 
 def relay(data: bytes) -> None:
     """A man in the middle of the messages: frames in an order and with edits of the input's choice."""
-    ours, channel, frames = channels()
+    ours, end, frames = channels()
     said = b""
     while data:
         choice, most, data = data[0], data[1:2], data[2:]
         size = 3 * (most[0] % 4) if most else 0
         edits, data = data[:size], data[size:]
         said += edited(frames[choice % len(frames)], edits) if choice < 250 else edits
-    with ours, contextlib.closing(channel):
+    with ours, contextlib.closing(end):
         say(ours, said)
         expected = said
         for number, message in enumerate(MESSAGES):
             try:
-                heard = channel.receive(soon(), rendezvous.OBSERVATION_BYTES)
-            except (Idle, rendezvous.PeerLost):
+                heard = end.receive(soon(), messages.OBSERVATION_BYTES)
+            except (Idle, peer.PeerLost):
                 return
             if heard != message or not expected.startswith(frames[number]):
                 raise WrongAcceptance(f"message {number} was believed: {heard}")
             expected = expected[len(frames[number]) :]
             count("right acceptances")
         try:
-            heard = channel.receive(soon())
-        except (Idle, rendezvous.PeerLost):
+            heard = end.receive(soon())
+        except (Idle, peer.PeerLost):
             return
         raise WrongAcceptance(f"a message after the last was believed: {heard}")
 
@@ -216,13 +223,13 @@ def lie(data: bytes) -> None:
     """An end that has proved itself: a body becomes a message of a known shape, or is refused."""
     ours, theirs = connected()
     length = struct.pack(">I", len(data))
-    with ours, contextlib.closing(rendezvous.Channel(rendezvous._Stream(theirs, Impatience()), b"L", b"D")) as channel:
-        say(ours, length + rendezvous._code(b"D", b"length", 0, length) + data + rendezvous._code(b"D", b"body", 0, data))
+    with ours, contextlib.closing(channel.Channel(channel.Stream(theirs, Impatience()), b"L", b"D")) as end:
+        say(ours, length + channel.code(b"D", b"length", 0, length) + data + channel.code(b"D", b"body", 0, data))
         try:
-            message = channel.receive(soon())
-        except rendezvous.PeerUnfit:
+            message = end.receive(soon())
+        except peer.PeerUnfit:
             return
-    if not rendezvous.KINDS[message["kind"]](message) or rendezvous.decode(rendezvous.encode(message)) != message:
+    if not messages.KINDS[message["kind"]](message) or messages.decode(messages.encode(message)) != message:
         raise WrongAcceptance(f"no message of a known shape: {message}")
     repr(message).encode("utf-8")
     count("right acceptances")
@@ -251,17 +258,17 @@ def fill_corpus(directory: Path) -> None:
     """Write first inputs: true frames, strangers that ended sessions once, and bodies of every kind of message."""
     if any(directory.iterdir()):
         return
-    hello = rendezvous._hello("client", "0" * 64)
+    hello = handshake.hello("client", "0" * 64)
     proof = b"pairbench control 2 proof " + b"0" * 64 + b"\n"
     strangers = [
         b"", hello, hello + proof, hello[:40], b"[" * 2000, b'{"kind": "hello", "nonce": "\\ud800"}\n',
-        b'{"kind": "proof", "proof": "\\ud800"}\n', rendezvous._hello("server", "0" * 64) + proof,
+        b'{"kind": "proof", "proof": "\\ud800"}\n', handshake.hello("server", "0" * 64) + proof,
     ]  # fmt: skip
     seeds = [bytes([reader]) + said for reader in (0, 1) for said in strangers]
     seeds += [b"\x02", b"\x02" + bytes(6), b"\x02\x05\x05\x08\x08\x01\x01"]
     orders = (b"\0\0\1\0\2\0\3\0\4\0", b"\0\0\0\0", b"\1\0\0\0", b"\0\1\5\x08\1\1\0", b"\xfa\1abc")
     seeds += [b"\x03" + order for order in orders]
-    seeds += [b"\x04" + rendezvous.encode(message) for message in MESSAGES]
+    seeds += [b"\x04" + messages.encode(message) for message in MESSAGES]
     seeds += [b"\x04" + text for text in (b"[" * 2000, b'kind "over"\nrun_id "\\ud800"\n', b'kind "over"\nrun_id 1e999\n')]
     for number, seed in enumerate(seeds):
         (directory / f"{number:03d}").write_bytes(seed)

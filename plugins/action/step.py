@@ -7,7 +7,7 @@ import os
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.pairbench.lab.plugins.module_utils._session.session import execution_name
+from ansible_collections.pairbench.lab.plugins.module_utils._session.execution import execution_name
 from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.hand_over import end_with_controller
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.replies import answer, interpreter_facts

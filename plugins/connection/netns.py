@@ -126,7 +126,7 @@ class Connection(LocalConnection):
         return super().fetch_file(self._root() + in_path, out_path)
 
     def _require_root(self):
-        """Say at once what Ansible would later take for a folder that cannot be written."""
+        """Fail early: without root, Ansible would later report an unwritable folder."""
         if os.geteuid() == 0 or self._connected:
             return
         become = self.get_option("netns_sudo")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vm_host
-short_description: Read what decides over the guests that a hypervisor can run
+short_description: Gather the facts that determine which guests a hypervisor can run
 version_added: 0.1.0
 description:
   - Runs on the hypervisor and changes nothing.

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
 import select
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
-from ansible_collections.pairbench.lab.plugins.module_utils._session import rendezvous
+from ansible_collections.pairbench.lab.plugins.module_utils._control.dialling import connect
+from ansible_collections.pairbench.lab.plugins.module_utils._control.door import Door
+from ansible_collections.pairbench.lab.plugins.module_utils._control.handshake import HELLO_BYTES, PROOF_BYTES
+from ansible_collections.pairbench.lab.plugins.module_utils._control.peer import PeerLost
+from ansible_collections.pairbench.lab.plugins.module_utils._host import netns
 
 TOKEN = "the token of this session"
 HERE = "127.0.0.1"
@@ -39,9 +40,7 @@ def inside(namespace: str, make: Callable[[], socket.socket]) -> socket.socket:
 
     def enter() -> None:  # in a thread of its own: nobody else is to enter
         try:
-            with Path(f"/run/netns/{namespace}").open(encoding="ascii") as handle:
-                if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), 0x40000000) != 0:
-                    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+            netns.enter(namespace)
             made.append(make())
         except OSError as error:
             made.append(error)
@@ -59,9 +58,9 @@ def soon(seconds: float = SECONDS) -> float:
     return time.monotonic() + seconds
 
 
-def door(expected: str = HERE) -> rendezvous.Door:
+def door(expected: str = HERE) -> Door:
     """The server end's door on a port of the kernel's choice."""
-    return rendezvous.Door(HERE, 0, TOKEN, Patience(), expected)
+    return Door(HERE, 0, TOKEN, Patience(), expected)
 
 
 def dialled(
@@ -72,8 +71,8 @@ def dialled(
 
     def dial() -> None:
         try:
-            found.append(rendezvous.connect(HERE, port, "", token, Patience(), soon(seconds), role))
-        except rendezvous.PeerLost as error:
+            found.append(connect(HERE, port, "", token, Patience(), soon(seconds), role))
+        except PeerLost as error:
             found.append(error)
 
     thread = threading.Thread(target=dial, daemon=True)
@@ -157,7 +156,7 @@ class Relay:
 def _frame(source: socket.socket, number: int) -> bytes | None:
     """The next frame of one direction; None at the end of the connection."""
     if number < 2:
-        return _exactly(source, (rendezvous.HELLO_BYTES, rendezvous.PROOF_BYTES)[number])
+        return _exactly(source, (HELLO_BYTES, PROOF_BYTES)[number])
     header = _exactly(source, 4 + 32)
     rest = header and _exactly(source, int.from_bytes(header[:4], "big") + 32)
     return header + rest if header and rest else None

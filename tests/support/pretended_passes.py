@@ -8,6 +8,7 @@ from pathlib import Path
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Judgement, Plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan, planned_runs
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import load_plan, store_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import stored_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.playbook import PassResult
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import note_status
 
@@ -27,7 +28,7 @@ def finish(sweep_dir: Path, run_ids: list[str]) -> None:
     for run_id in run_ids:
         path = sweep_dir / "records" / f"{run_id}.json"
         path.write_text("{}", encoding="utf-8")
-        note_status(sweep_dir, path, {"run": runs[run_id], "attempt": 1}, Judgement("valid"))
+        note_status(sweep_dir, stored_record({"run": runs[run_id], "attempt": 1}, b"{}"), Judgement("valid"))
 
 
 class Passes:

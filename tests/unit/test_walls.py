@@ -22,7 +22,7 @@ COLLECTION = "ansible_collections.pairbench.lab"
 PLUGINS = ROOT / "plugins"
 LIBRARY = PLUGINS / "plugin_utils"
 FLOORS = (
-    "model", "plain_text", "shapes", "formatting",
+    "model", "addresses", "plain_text", "shapes", "formatting",
     "controller", "storage", "parsing", "planning", "records", "tracing", "benchmarks", "validity", "statistics", "lab",
     "tables", "notes", "sweeps", "execution", "rootless", "report", "cli",
 )  # fmt: skip

@@ -1,10 +1,10 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
-"""Whose process a benchmark is: an unprivileged user's where this host allows it.
+"""The user that a benchmark runs as: an unprivileged one where this host allows it.
 
 ``setpriv`` becomes the benchmark: the process keeps its number, so that the tracer counts it from exec to exit, and what
 ``setpriv`` itself did stands under its own thread name. A new user clears the signal that a process gets when its parent
 dies, so it is set again where setpriv knows how to. Whether all of this works here, and whether that user may execute
-the benchmark, is tried out once; where it does not, the benchmark stays who it was, and END says why.
+the benchmark, is tried once; where it does not work, the benchmark runs as the module does, and END says why.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ CAPABILITIES = ("net_admin", "net_raw")
 def capabilities(run):
     """Names of what the benchmark of a run may do beyond its user's rights.
 
-    They are those that the case asks for (``capabilities`` of ``run``), and those that this kernel wants for the ``port``
-    and for ``congestion``, an algorithm of TCP.
+    They are those that the case asks for (``capabilities`` of ``run``), and those that this kernel requires for the
+    ``port`` and for ``congestion``, an algorithm of TCP.
     """
     found = [name for name in CAPABILITIES if name in run.get("capabilities", ())]
     if run.get("port") and run["port"] < _number(FIRST_FREE_PORT, 1024):
@@ -42,10 +42,10 @@ def capabilities(run):
 
 
 def become(user, wanted, program):
-    """(command prefix, who): what makes a program the user's, and whose it is.
+    """What runs a program as the user: (command prefix, who).
 
     ``wanted`` are names of capabilities that it keeps, ``program`` is its path. ``who`` is the user's name, with
-    ``+name`` for each capability; or the name of who we are, with the reason in brackets where that is not ``user``.
+    ``+name`` for each capability; where the program cannot run as ``user``, it is our own name with the reason in brackets.
     """
     if os.geteuid() != 0:
         return [], "%s (only root can become %s)" % (_name_of(os.geteuid()), user)

@@ -25,7 +25,7 @@ OUTPUT_BYTES = 16 << 20
 KEPT_BYTES = 1 << 20
 """What is kept of its beginning, and of its end."""
 FILE_BYTES = 1 << 30
-"""No file that a program writes becomes larger; the kernel ends who tries (SIGXFSZ)."""
+"""No file that a program writes grows larger; the kernel ends a program that tries (SIGXFSZ)."""
 ENDED_BY_FILE_SIZE = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
 
 

@@ -1,5 +1,5 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
-"""What the whole host did while one run was going on: raw readings, interpreted on the controller."""
+"""What the whole host did during one run: raw readings, which the controller interprets."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
-"""Who may use a host: one session at a time, and one sweep until it is done or has given no sign of life for long.
+"""Who may use a host: one session at a time, and one sweep until it is done or has been silent for too long.
 
-``HostLock`` is the kernel's (flock), so a dead session holds nothing. ``Claim`` is a sweep's: it lies between the
-sessions of a sweep, so that no other sweep slips in between, and it expires when nobody renews it. Both are keyed by
-the network namespace, because the hosts of a namespace lab share one file system, and both lie in a folder that only we
-can write to (``_private_files.state_folder``). Whoever gives one back removes its file. What a claim says is believed
-only as far as we can have written it.
+``HostLock`` is a lock of the kernel (flock), so a dead session holds nothing. ``Claim`` belongs to a sweep: it lasts from
+one session of the sweep to the next, so that no other sweep slips in between, and it expires when nobody renews it. Both
+are keyed by the network namespace, because the hosts of a namespace lab share one file system, and both lie in a folder
+that only we can write to (``private_files.state_folder``). Whoever gives one back removes its file. A claim is believed
+only if it says what we can have written.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class HostBusy(Exception):
 
 
 def utc_now():
-    """The time of day in UTC, ISO 8601, microseconds."""
+    """The current time in UTC as ISO 8601, to the microsecond."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -177,7 +177,7 @@ class Claim:
 
 
 def _looked_at(path):
-    """The file of a claim, locked: for the few microseconds of a look or a change. Raises HostBusy, OSError."""
+    """The file of a claim, locked for the few microseconds that a look or a change takes. Raises HostBusy, OSError."""
     try:
         return _locked(path, LOOK_SECONDS)
     except BlockingIOError:
@@ -189,7 +189,7 @@ def _read(file):
 
 
 def believed_claim(content, now):
-    """What a claim's file says (bytes), or None: it is empty, has expired, or nobody of us has written it so.
+    """What a claim's file says (bytes), or None: it is empty, has expired, or is nothing that we would have written.
 
     ``now`` is in seconds of the boot clock. ``sweep``, ``owner`` and ``since`` are text that may be shown, ``expires``
     is later than now, and not by more than the longest lease.
@@ -223,14 +223,14 @@ def _boot_seconds():
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-# What is left of others
+# What others have left
 
 
 def tidy(directory=None, former=FORMER_DIRECTORY):
     """Remove what nobody holds any more: locks and claims of namespaces that are gone, and files of former versions.
 
-    A namespace is not looked for, because one may be kept by an open file alone: a lock that nobody holds means
-    nothing, and a claim that has expired neither.
+    Whether a namespace still exists is not asked, because an open file alone can keep one. A lock that nobody holds means
+    nothing, and neither does a claim that has expired.
     """
     directory = directory or state_folder()
     for name in os.listdir(directory):

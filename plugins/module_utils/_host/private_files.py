@@ -1,5 +1,5 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
-"""Files of our own, in folders where others may be: nothing of theirs is followed, believed or waited for.
+"""Files of our own in folders that others may use too: nothing of theirs is followed, believed or waited for.
 
 What this host keeps between modules (locks, claims, notes, outputs) lies in folders that belong to us and that nobody
 else can write to, as does every folder on the way there. Files are opened without following links, and are ours,
@@ -25,7 +25,7 @@ OPENED_SAFELY = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # the last one so 
 
 
 class NotOurs(OSError):
-    """A file or folder is not what only we can have made; the text names it and says what to do."""
+    """A file or folder may not have been made by us; the text names it and says what to do."""
 
     def __init__(self, path, what):
         super().__init__(
@@ -49,7 +49,7 @@ def _mapped_users():
 
 
 def _outside(user):
-    """The number of a user outside this user namespace, by which two who are root in their own are told apart."""
+    """The number of a user outside this user namespace: it tells apart users who are root in namespaces of their own."""
     for inside, outside, count in _mapped_users():
         if inside <= user < inside + count:
             return outside + user - inside
@@ -81,7 +81,7 @@ def _may_be_changed_by_others(found):
 
 
 def require_trusted_way(path):
-    """Raise NotOurs where somebody else could put another folder in place of one on the way to ``path``."""
+    """Raise NotOurs when somebody else could replace a folder on the way to ``path``."""
     owners, way, links = _trusted_owners(), "/", 0
     left = [name for name in os.path.abspath(path).split("/") if name]
     while left:
@@ -106,7 +106,7 @@ def require_trusted_way(path):
 def own_folder(path, mode=0o700):
     """Have a folder of ours that nobody else can write to; returns its path. Raises NotOurs, OSError.
 
-    Folders on the way that are missing are made for everybody to pass, this one with ``mode``.
+    Missing folders on the way are made so that everybody can pass through them, this one with ``mode``.
     """
     path = os.path.abspath(path)
     parent = os.path.dirname(path)
@@ -135,7 +135,7 @@ def own_folder(path, mode=0o700):
 
 
 def state_folder():
-    """Where locks, claims and notes of this host are: root's in ``/run/pairbench``, of anybody else among their own."""
+    """Where locks, claims and notes of this host are: in ``/run/pairbench`` for root, in their own folders for others."""
     if os.geteuid() == 0 and os.stat(os.path.dirname(STATE_FOLDER)).st_uid == 0:
         return own_folder(STATE_FOLDER)
     user = _outside(os.getuid())
@@ -200,7 +200,7 @@ def read_own(path, most_bytes):
 
 
 def write_own(path, content):
-    """Write a file of ours so that it is there whole or not at all, and stays. Raises OSError."""
+    """Write a file of ours durably: after a crash it is there as a whole or not at all. Raises OSError."""
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, "." + name)
     remove(temporary)
@@ -217,7 +217,7 @@ def write_own(path, content):
 
 
 def read_small(path, most_bytes):
-    """Up to ``most_bytes`` of a regular file of anybody's: what stands in it is not believed. Raises OSError."""
+    """Up to ``most_bytes`` of a regular file that anybody may have written: do not trust its content. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -1,5 +1,5 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
-"""Run a helper program to its end: for a limited time, and keeping a limited part of what it prints."""
+"""Run a helper program to its end, for a limited time, and keep a limited part of what it prints."""
 
 from __future__ import annotations
 

@@ -2,14 +2,14 @@
 """What a run asks of its host: the MTU of the data interface, and the CPUs and the user of the benchmark.
 
 The MTU is changed before a run and put back after it, whatever happens in between. Before it is changed, the old
-value is written to a file that is locked as long as it is different; a process that is killed leaves the file without
+value is written to a file that stays locked until it is put back; a process that is killed leaves the file without
 the lock, and the next session or probe on the host puts the old value back. The file is named after the network
 namespace: hosts of a namespace lab share one file system, and their ``/sys`` is that of the machine, which is why
 interfaces are asked by ioctl.
 
 CPUs are given to ``taskset``, which becomes the benchmark: the process keeps its number, so that the tracer counts it
 from exec to exit, and what ``taskset`` itself did stands under its own thread name, as the tracer's own calls do. The
-tracer is kept off these CPUs where the host has others. The user is set in the same way (``_benchmark_user``).
+tracer is kept off these CPUs where the host has others. The user is set in the same way (``benchmark_user``).
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class _Note:
         self._file.write(json.dumps(content).encode(), durable=True)
 
     def clear(self):
-        """There is nothing more to put back: leave no file."""
+        """Remove the file, because there is nothing more to put back."""
         self._file.remove()
 
     def close(self):
@@ -124,7 +124,7 @@ class _Note:
 
 
 def believed_note(content):
-    """What a note says (bytes), or None where it is not what we write: names of an interface, and MTUs of one."""
+    """What a note says (bytes), or None when it is nothing that we write: the name of an interface, and two MTUs."""
     try:
         found = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -138,7 +138,7 @@ def believed_note(content):
 
 
 def _identity(interface):
-    """What tells an interface from another of the same name in a later namespace of the same number."""
+    """What tells an interface from one of the same name in a later namespace of the same number."""
     return {
         "boot_id": _boot_id(),
         "interface": interface,
@@ -148,7 +148,7 @@ def _identity(interface):
 
 
 def _put_back(left):
-    """Restore what a note says; the sentence that says so, or None when it holds no more."""
+    """Restore what a note says. Returns a sentence about it, or None when the note no longer applies."""
     interface = left["interface"]
     try:
         if any(left.get(name) != value for name, value in _identity(interface).items()):
@@ -253,7 +253,7 @@ class _Mtu:
             time.sleep(POLL_SECONDS)
 
     def trouble(self):
-        """A sentence when the MTU is no more what it was set to, else None."""
+        """A sentence when the MTU is no longer what it was set to, else None."""
         try:
             now = mtu_of(self.interface)
         except OSError as error:
@@ -290,7 +290,7 @@ def online_cpus():
 
 
 def usable_cpus(wanted):
-    """Those of the CPUs on which a process of ours may really run: a cpuset can forbid some without saying so."""
+    """Those of the CPUs on which our processes can really run: a cpuset can forbid some without saying so."""
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, wanted)
@@ -335,7 +335,7 @@ class HostSettings:
     """What one run asks of this host.
 
     ``run`` may have ``mtu`` (bytes, 0 for none), ``cpus`` (a list as the kernel writes it, empty for none), and ``user``
-    (whose process the benchmark shall be, empty to leave it alone). ``program`` is the benchmark's path. ``prefix`` and
+    (whom the benchmark runs as, empty for whoever runs the module). ``program`` is the benchmark's path. ``prefix`` and
     ``tracer_prefix`` come before the command of the benchmark and of the tracer. ``recorded`` is the part ``settings`` of
     an END, None when the run asks for nothing. Making one changes nothing yet; it and ``apply`` raise SettingProblem, and
     then nothing is changed either.

@@ -2,8 +2,9 @@
 """How the processes of a run ended, where they did not end by themselves.
 
 A benchmark that is killed prints nothing, one that is stopped is late, and one whose tracer is killed says that somebody
-interrupted it: none of them names what happened. The kernel does: by the state of a process, by the exit status of the
-dead man's guard, which is that of what it started, and by the trace, in which whoever ends by itself calls exit_group.
+interrupted it: none of them says what really happened. The kernel does: by the state of a process, by the exit status of
+the dead man's guard, which is that of what it started, and by the trace, in which a process that ends by itself calls
+exit_group.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ def why_ended(benchmark, returncode, trace_output, interrupted, last_words):
 
     ``benchmark`` is the thread name of the benchmark, ``returncode`` the exit status of its guard (negative for a
     signal), ``trace_output`` what the tracer wrote (None where nothing was traced), ``interrupted`` whether we asked
-    the benchmark to end, and ``last_words`` what was complained of. Crashes are not from outside: what such a benchmark
-    printed decides, as ever.
+    the benchmark to end, and ``last_words`` what was complained of. Crashes do not come from outside: as always, what
+    such a benchmark printed decides.
     """
     if trace_output is None:
         return _killed(benchmark, returncode, interrupted)
@@ -66,7 +67,7 @@ def _killed(name, returncode, interrupted):
 
 
 def _tracer_ended(returncode, last_words):
-    """A tracer that prints no counts has not ended in order. That of a full disk has, and only its counts are missing."""
+    """A tracer that prints no counts has not ended properly. On a full disk it has, and only its counts are missing."""
     if returncode == 0:
         return None
     if returncode < 0 and -returncode not in OWN_FAULTS:
@@ -77,7 +78,7 @@ def _tracer_ended(returncode, last_words):
 
 
 def _calls(trace_output):
-    """The map of calls in what the tracer wrote; None where it is not there, or where more than it was written."""
+    """The map of calls in what the tracer wrote, None when there is none."""
     found = None
     for line in trace_output.splitlines():
         try:

@@ -1,14 +1,14 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
-"""The third party of a session: on a hypervisor, count the system calls of the process that carries a guest.
+"""The third party of a session: it counts, on a hypervisor, the system calls of the process that carries a guest.
 
 An observer joins the control connection of the session. Before a traced run the server end says *arm*: the tracer is
 attached and proves it; when the client has ended the server end says *disarm*. In between, and only then, calls are
-counted, and what was counted goes to the server end, which keeps it in its END: so it shares every way in which an END
-is kept, collected and judged.
+counted, and what was counted goes to the server end, which keeps it in its END, so that it is kept, collected and judged
+like everything else in there.
 
 The tracer cannot start the process here, as it does with a benchmark. Two system calls that this process makes at no
 other time open and close the window: the tracer sees them in the same stream as the calls that it counts, so the window
-has no slack, and that the first one is seen is the proof that the tracer is attached.
+has no slack, and seeing the first one proves that the tracer is attached.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import os
 import signal
 import time
 
+from ansible_collections.pairbench.lab.plugins.module_utils._control.dialling import connect
+from ansible_collections.pairbench.lab.plugins.module_utils._control.peer import PeerLost, PeerUnfit, TooLarge
 from ansible_collections.pairbench.lab.plugins.module_utils._host.children import (
     Child,
     Interrupted,
@@ -26,13 +28,9 @@ from ansible_collections.pairbench.lab.plugins.module_utils._host.children impor
 from ansible_collections.pairbench.lab.plugins.module_utils._host.lock import utc_now
 from ansible_collections.pairbench.lab.plugins.module_utils._host.netns import NotEntered, enter
 from ansible_collections.pairbench.lab.plugins.module_utils._host.private_files import RunFolder
-from ansible_collections.pairbench.lab.plugins.module_utils._session import rendezvous
-from ansible_collections.pairbench.lab.plugins.module_utils._tracing import guest_process
-from ansible_collections.pairbench.lab.plugins.module_utils._tracing import tracer as _tracer
+from ansible_collections.pairbench.lab.plugins.module_utils._session.observers import ARM_SECONDS, END_SECONDS, not_observed
+from ansible_collections.pairbench.lab.plugins.module_utils._tracing import guest_process, tracer
 
-ARM_SECONDS = 60.0
-END_SECONDS = 30.0
-ANSWER_SECONDS = 10.0  # for what an observer does at once: with it, its longest silence is shorter than the client's wait
 POLL_SECONDS = 0.02
 
 MARKS = {  # getpriority opens the window, sched_getscheduler closes it
@@ -63,9 +61,9 @@ class ObserverProblem(Exception):
 def script_text(mode, probe, pid, own_pid):
     """The bpftrace program that counts calls of ``pid`` between the two marks of ``own_pid``."""
     opens, closes = MARKS.get(os.uname().machine, OTHER_MARKS)
-    probe = probe if mode == "count" else _tracer.TIME_PROBE
+    probe = probe if mode == "count" else tracer.TIME_PROBE
     values = {
-        "probe": probe, "id": _tracer.PROBES[probe], "pid": pid, "self": own_pid, "open": opens, "close": closes,
+        "probe": probe, "id": tracer.PROBES[probe], "pid": pid, "self": own_pid, "open": opens, "close": closes,
         "clear": "clear(@entered); clear(@call); " if mode == "time" else "",
     }
     return ((TIME_CLAUSES if mode == "time" else COUNT_CLAUSE) + MARK_CLAUSES) % values
@@ -77,22 +75,22 @@ class Window:
     def __init__(self, watch, run_id, vmm, directory, wakeup):
         self._vmm = vmm
         self._wakeup = wakeup
-        tracer = watch["tracer"]
-        if not tracer.get("available"):
-            raise ObserverProblem(tracer.get("reason") or "the tracer was not tested on this host")
-        probe = tracer["probe"] if watch["trace_mode"] == "count" else _tracer.TIME_PROBE
+        tested = watch["tracer"]
+        if not tested.get("available"):
+            raise ObserverProblem(tested.get("reason") or "the tracer was not tested on this host")
+        probe = tested["probe"] if watch["trace_mode"] == "count" else tracer.TIME_PROBE
         script = os.path.join(directory, "vmm.bt")
         with open(script, "w") as handle:
             handle.write(script_text(watch["trace_mode"], probe, vmm["pid"], os.getpid()))
         self.observation = {
             "run_id": run_id, "guest": watch["guest"], "hypervisor": watch["hypervisor"],
             "pid": vmm["pid"], "comm": vmm["comm"], "command": vmm["command"], "arch": os.uname().machine,
-            "mode": watch["trace_mode"], "probe": probe, "version": tracer.get("version"),
+            "mode": watch["trace_mode"], "probe": probe, "version": tested.get("version"),
             "output": "", "stderr": "", "returncode": None, "started_at": None, "ended_at": None, "seconds": None,
             "problem": None,
         }
         limit = watch["limit_seconds"] + ARM_SECONDS
-        self._child = Child([tracer["path"], "-f", "json", script], limit, directory, "vmm", _tracer.environment())
+        self._child = Child([tested["path"], "-f", "json", script], limit, directory, "vmm", tracer.environment())
         self._opened = None
 
     def open(self):
@@ -124,11 +122,11 @@ class Window:
         )
         excess = too_large(self._child.sizes())
         if excess:
-            self.observation["problem"] = _problem("the tracer printed too much: %s" % excess)
+            self.observation["problem"] = not_observed("the tracer printed too much: %s" % excess)
         elif not self._child.has_said('"disarmed'):
-            self.observation["problem"] = _problem("the tracer ended before the run did: %s" % self._last_words())
+            self.observation["problem"] = not_observed("the tracer ended before the run did: %s" % self._last_words())
         elif not guest_process.still_there(self._vmm):
-            self.observation["problem"] = _problem("process %d of the guest ended during the run" % self._vmm["pid"])
+            self.observation["problem"] = not_observed("process %d of the guest ended during the run" % self._vmm["pid"])
         return self.observation
 
     def stop(self):
@@ -140,12 +138,8 @@ class Window:
         return lines[-1][:300] if lines else "it said nothing"
 
 
-def _problem(detail):
-    return {"reason": "vmm_not_traced", "detail": detail}
-
-
 def observe(watch, wakeup):
-    """Take part in one session as the observer of one guest; a sentence about what went wrong, or None.
+    """Take part in one session as the observer of one guest. Returns a sentence about what went wrong, or None.
 
     ``watch``: ``guest``, ``side`` (server or client), ``hypervisor``, ``selector`` (see ``guest_process.find``), ``address``
     and ``control_port`` of the server end, ``namespace`` (from which it is reached, empty for this one), ``token``,
@@ -154,17 +148,17 @@ def observe(watch, wakeup):
     try:
         if watch["namespace"]:
             enter(watch["namespace"])
-        channel = rendezvous.connect(
+        channel = connect(
             watch["address"], watch["control_port"], "", watch["token"], wakeup,
             time.monotonic() + watch["rendezvous_seconds"], role="observer-" + watch["side"],
         )
     except NotEntered as error:
         return "cannot enter the network namespace %s: %s" % (watch["namespace"], error.strerror)
-    except rendezvous.PeerLost as error:
+    except PeerLost as error:
         return "no way to the control connection of %s: %s" % (watch["guest"], error)
     try:
         _answer(watch, channel, wakeup)
-    except rendezvous.PeerLost as error:
+    except PeerLost as error:
         if error.reason != "peer_lost":
             return str(error)
         # How every session ends for an observer; whether it was too early is for the two ends to say.
@@ -180,7 +174,7 @@ def _answer(watch, channel, wakeup):
     while True:
         message = channel.receive(time.monotonic() + watch["limit_seconds"])
         if message["kind"] != "arm":
-            raise rendezvous.PeerUnfit("the server end said %s where arm was due" % message["kind"])
+            raise PeerUnfit("the server end said %s where arm was due" % message["kind"])
         with RunFolder() as directory:
             _observe_run(watch, message["run_id"], channel, wakeup, directory)
 
@@ -193,7 +187,7 @@ def _observe_run(watch, run_id, channel, wakeup, directory):
             window = Window(watch, run_id, guest_process.find(watch["selector"]), directory, wakeup)
             window.open()
         except (ObserverProblem, guest_process.VmmNotFound, OSError) as error:
-            channel.send(kind="armed", run_id=run_id, problem=_problem(str(error)))
+            channel.send(kind="armed", run_id=run_id, problem=not_observed(str(error)))
             return
         channel.send(kind="armed", run_id=run_id, problem=None)
         channel.expect("disarm", run_id, time.monotonic() + watch["limit_seconds"])
@@ -207,93 +201,16 @@ def _observe_run(watch, run_id, channel, wakeup, directory):
 
 
 def _tell(channel, run_id, observation):
-    """Hand over what was counted; the tracer's output only as a whole, because half of it would be other counts."""
+    """Hand over what was counted; the tracer's output as a whole or not at all, because a part would be wrong counts."""
     try:
         channel.send(kind="observed", run_id=run_id, observation=observation)
-    except rendezvous.TooLarge as error:
-        observation.update(output="", stderr="", problem=_problem("what the tracer printed is too large: %s" % error))
+    except TooLarge as error:
+        observation.update(output="", stderr="", problem=not_observed("what the tracer printed is too large: %s" % error))
         channel.send(kind="observed", run_id=run_id, observation=observation)
-
-
-class Observers:
-    """The server end's side of it: those who watch the processes under the two guests of a session."""
-
-    def __init__(self, expected):
-        """``expected`` maps a side to why nobody observes it, or to an empty text when somebody will come."""
-        self._channels = {}
-        self._absent = {side: why for side, why in expected.items() if why}
-        self.awaited = {side for side, why in expected.items() if not why}
-
-    def join(self, role, channel):
-        """An observer has proved that it knows the token."""
-        side = role.split("-", 1)[1]
-        self.awaited.discard(side)
-        self._channels[side] = channel
-
-    def give_up(self):
-        """Go on without those who have not come."""
-        for side in sorted(self.awaited):
-            self._absent[side] = "the observer on its hypervisor did not reach the control connection in time"
-        self.awaited = set()
-
-    def arm(self, run_id):
-        """Have every observer count. Returns what is known of a side already: that it is not observed, and why."""
-        results = {side: {"problem": _problem(why)} for side, why in self._absent.items()}
-        for side in list(self._channels):
-            self._say(side, results, kind="arm", run_id=run_id)
-        deadline = time.monotonic() + ARM_SECONDS + ANSWER_SECONDS
-        for side in list(self._channels):
-            answer = self._hear(side, results, "armed", run_id, deadline)
-            if answer and answer["problem"]:
-                results[side] = {"problem": answer["problem"]}
-        return results
-
-    def disarm(self, run_id, results):
-        """Have every observer stop counting; ``results`` is what ``arm`` returned and takes what goes wrong."""
-        armed = [side for side in self._channels if side not in results]
-        for side in armed:
-            self._say(side, results, kind="disarm", run_id=run_id)
-        deadline = time.monotonic() + ANSWER_SECONDS
-        for side in armed:
-            if side in self._channels:
-                self._hear(side, results, "disarmed", run_id, deadline)
-
-    def observations(self, run_id, results):
-        """What was counted, by side: observations, or why there is none."""
-        deadline = time.monotonic() + 2 * END_SECONDS
-        for side in [side for side in self._channels if side not in results]:
-            answer = self._hear(side, results, "observed", run_id, deadline)
-            if answer:
-                results[side] = dict(answer["observation"], run_id=run_id)
-        return results
-
-    def _say(self, side, results, **message):
-        try:
-            self._channels[side].send(**message)
-        except rendezvous.PeerLost as error:
-            self._lose(side, results, error)
-
-    def _hear(self, side, results, kind, run_id, deadline):
-        try:
-            return self._channels[side].expect(kind, run_id, deadline)
-        except rendezvous.PeerLost as error:
-            self._lose(side, results, error)
-            return None
-
-    def _lose(self, side, results, error):
-        self._channels.pop(side).close()
-        self._absent[side] = "its observer was lost: %s" % error
-        results[side] = {"problem": _problem(self._absent[side])}
-
-    def close(self):
-        """Let the observers go."""
-        for channel in self._channels.values():
-            channel.close()
-        self._channels = {}
 
 
 def observe_all(watches, make_wakeup):
-    """Observe several guests of this host at once, one process each; sentences by guest about what went wrong."""
+    """Observe several guests of this host at once, in one process each. Returns what went wrong, as sentences by guest."""
     children = {}
     for watch in watches:
         reader, writer = os.pipe()

@@ -1,11 +1,11 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
 """What a host keeps of its runs until the controller has them in records.
 
-One file a run and end, written whole as the run ends. So neither the death of the controller nor a cut connection
-loses what was measured: the next pass of the same sweep collects it. The folders are ours alone (``_private_files``), and
-what is read back is looked at before it is handed on.
+There is one file for each end of a run, written as a whole when the run ends. So neither the death of the controller nor
+a broken connection loses what was measured: the next pass of the same sweep collects it. The folders are ours alone
+(``private_files``), and what is read back is checked before it is handed on.
 
-How old a spool is, is counted on the boot clock, which nobody sets; only from one boot to another the wall clock is asked.
+The age of a spool is counted on the boot clock, which nobody sets; only across a reboot does the wall clock count.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Spool:
         return found
 
     def forget(self, names):
-        """Remove what is in records; returns the names that are not there any more: none where the spool is not ours."""
+        """Remove what is in records. Returns the names that are not there any more; none when the spool is not ours."""
         try:
             self._require_ours()
         except NotOurs:
@@ -150,7 +150,7 @@ def _note_use(path):
 
 
 def _seconds_unused(sweep_path):
-    """Since when nothing has been added to the spool of a sweep, in seconds; 0 where that cannot be said."""
+    """For how many seconds nothing has been added to the spool of a sweep; 0 when that is not known."""
     try:
         ages = [_seconds_since(os.path.join(sweep_path, host)) for host in os.listdir(sweep_path)]
     except OSError:
@@ -159,7 +159,7 @@ def _seconds_unused(sweep_path):
 
 
 def _seconds_since(path):
-    """Since the note of one host's spool. One without a note, of a former version, gets one: it is as old as that."""
+    """Seconds since the note of one host's spool. A spool without one (of a former version) gets one and counts as new."""
     boot, since_boot, wall = _now()
     try:
         note = json.loads(read_own(os.path.join(path, NOTE), MOST_NOTE_BYTES).decode("utf-8"))

@@ -2,8 +2,8 @@
 """Find the process that carries a guest on its hypervisor: by libvirt name, by pid file, or by a rule.
 
 Nothing here knows how a guest was made; qemu, firecracker, cloud-hypervisor and others are all a process with a
-command line. What is found is named by its pid together with its start time, so that a later process of the same
-number is not taken for it.
+command line. A process is identified by its pid together with its start time, so that a later process with the same
+number is not mistaken for it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SELECTORS = ("libvirt", "pid_file", "match")
 
 
 class VmmNotFound(Exception):
-    """The process that carries a guest cannot be told; the text says what was looked for and what to mend."""
+    """The process that carries a guest cannot be determined; the text says what was looked for and what to fix."""
 
 
 def command_line(pid):
@@ -32,7 +32,7 @@ def command_line(pid):
 
 
 def start_time(pid):
-    """Clock ticks between boot and the start of a process, None when it is gone or a zombie."""
+    """Clock ticks from boot to the start of a process, None when it is gone or a zombie."""
     fields = process_stat(pid)
     return None if fields is None or fields[0] in (b"Z", b"X") else int(fields[19])
 
@@ -41,7 +41,7 @@ def find(selector):
     """The process that carries a guest: a dict with ``pid``, ``start_time``, ``comm`` and ``command``.
 
     ``selector`` has one of ``libvirt`` (a domain's name), ``pid_file`` (a path), ``match`` (a regular expression that
-    is searched in the command line and fits one process only). Raises VmmNotFound.
+    is searched for in the command lines and matches one process only). Raises VmmNotFound.
     """
     chosen = [name for name in SELECTORS if selector.get(name)]
     if len(chosen) != 1:
@@ -54,7 +54,7 @@ def find(selector):
 
 
 def still_there(found):
-    """Whether a process that was found is still the same one."""
+    """Whether a process that was found still exists."""
     return start_time(found["pid"]) == found["start_time"]
 
 
@@ -97,7 +97,7 @@ def _by_rule(rule, nobody=None):
 
 
 def _ancestors():
-    """This process and those that started it: the rule may stand in their command lines."""
+    """This process and those that started it: the rule may be part of their command lines."""
     found, pid = set(), os.getpid()
     while pid > 1 and pid not in found:
         found.add(pid)

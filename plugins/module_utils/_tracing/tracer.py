@@ -63,7 +63,7 @@ def environment():
 
 
 def command(bpftrace, mode, probe, argv, output_path, script_path):
-    """Argument list that runs ``argv`` traced. Writes the script.
+    """The argument list that runs ``argv`` traced, after its script has been written.
 
     Raises ValueError when an argument cannot be passed: bpftrace splits ``-c`` at spaces and knows no quotes.
     """
@@ -78,7 +78,7 @@ def command(bpftrace, mode, probe, argv, output_path, script_path):
 
 
 def _map_value(output, thread, number):
-    """Calls of that number by the one thread of that name; None where the map has no such key."""
+    """How often the one thread of that name made call ``number``; None when the map has no such key."""
     for line in output.splitlines():
         try:
             document = json.loads(line)
@@ -172,7 +172,7 @@ def _read_write_numbers():
 
 
 def _cost_ns(bpftrace, dd, probe, directory):
-    """Nanoseconds that counting adds to one system call: difference of the fastest of several runs."""
+    """Nanoseconds that counting adds to one system call: the difference between the fastest of several runs."""
     plain, traced = [], []
     for _repeat in range(COST_REPEATS):
         plain.append(_dd_seconds(_run(_dd(dd, COST_COUNT), directory)))
@@ -184,7 +184,7 @@ def _cost_ns(bpftrace, dd, probe, directory):
 
 
 def mount_tracefs_problem():
-    """None when the kernel's tracing files can be read, else a sentence with the mend."""
+    """None when the kernel's tracing files can be read, else a sentence with the remedy."""
     for root in ("/sys/kernel/tracing", "/sys/kernel/debug/tracing"):
         if os.path.exists(os.path.join(root, "events/raw_syscalls/sys_enter/format")):
             return None
@@ -224,7 +224,7 @@ def self_test():
 
 
 def _tested(bpftrace, dd, directory):
-    """What the self-test finds out with a tracer that is there."""
+    """What the self-test finds out when there is a tracer."""
     rejected = {}
     for probe in PROBES:
         problem = _exactness_problem(bpftrace, dd, probe, directory)

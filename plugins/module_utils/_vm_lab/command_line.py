@@ -1,7 +1,7 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
-"""The command line of an emulator, and its processes told from others by the guest's UUID.
+"""The command line of an emulator, and how its process is recognised by the guest's UUID.
 
-Nothing here starts or ends a process: ``_vm_process`` does.
+Nothing here starts or ends a process: ``emulator`` does.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ START_SECONDS = 60
 
 
 def open_taps(name, queues, netns, bridge):
-    """File descriptors of a new tap on a bridge, one per queue; it goes away with its last descriptor."""
+    """File descriptors of a new tap on a bridge, one per queue; the tap goes away with the last of them."""
     flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (IFF_MULTI_QUEUE if queues > 1 else 0)
     descriptors = []
     try:
@@ -68,7 +68,7 @@ def close_all(descriptors):
 
 
 def start(qemu, guest, files):
-    """Start the emulator of a guest and leave it running; raises GuestError with what it said."""
+    """Start the emulator of a guest and leave it running. Raises GuestError with what it said."""
     descriptors = open_taps(guest["tap"], guest["queues"], guest["netns"], guest["bridge"])
     try:
         done = run_program(
@@ -86,7 +86,7 @@ def start(qemu, guest, files):
 
 
 def pinned(cpus):
-    """What a child does before it becomes the emulator: keep to some CPUs; None where all are allowed."""
+    """What a child does before it becomes the emulator, to keep to some CPUs; None when it may use all."""
     return (lambda: os.sched_setaffinity(0, cpus)) if cpus else None
 
 
@@ -115,7 +115,7 @@ def running_pid(pid_file, uuid):
 
 
 def stop(pid_file, uuid):
-    """End the emulator of a guest: ask first, kill after ten seconds. Whether there was one."""
+    """End the emulator of a guest: ask first, kill after ten seconds. Returns whether there was one."""
     stopped = False
     for number in (signal.SIGTERM, signal.SIGKILL):
         pid = running_pid(pid_file, uuid)

@@ -26,14 +26,14 @@ MOST_SETTINGS_BYTES = 1 << 20
 
 
 def file_names(folder):
-    """Where the files of a guest are: name to path."""
+    """The files of a guest: name to path."""
     names = {"disk": "disk.qcow2", "seed": "seed.iso", "serial_log": "serial.log", "pid_file": "qemu.pid"}
     names["settings"] = "settings.json"
     return {what: os.path.join(folder, name) for what, name in names.items()}
 
 
 def settings_of(params):
-    """What a running guest is compared by, as text: all options, with the seed's secrets as one hash."""
+    """What a running guest is compared by, as text: all options, with a hash in place of the seed's secrets."""
     shown = {name: value for name, value in params.items() if name != "state"}
     seed = json.dumps(params["seed"], sort_keys=True)
     shown["seed"] = hashlib.sha256(seed.encode("utf-8")).hexdigest()
@@ -50,7 +50,7 @@ class Guest:
         self.files = file_names(self._folder)
 
     def present(self, check=False):
-        """Have it running with these settings. Whether something was done; raises GuestError, leaving nothing."""
+        """Have it running with these settings. Whether something was done. Raises GuestError, leaving nothing of it."""
         settings = settings_of(self._params)
         if self._runs() and self._recorded() == settings:
             return False
@@ -65,7 +65,7 @@ class Guest:
         return True
 
     def absent(self, check=False):
-        """Have nothing of it. Whether something was done."""
+        """Leave nothing of it. Returns whether something was done."""
         there = os.path.isdir(self._folder)
         if check:
             return there or self._runs()
@@ -131,7 +131,7 @@ def iso_command():
 
 
 def run_tool(argv):
-    """Run a program that prints nothing of use; raises GuestError with what it said when it fails."""
+    """Run a program whose output does not matter. Raises GuestError with what it said when it fails."""
     try:
         done = run_program(argv, TOOL_SECONDS, merged=True)
     except FileNotFoundError:

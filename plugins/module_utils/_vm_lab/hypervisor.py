@@ -1,5 +1,5 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
-"""What a hypervisor has that decides over the variants of a guest, and how it reaches its package server."""
+"""What a hypervisor has that determines the possible variants of a guest, and how it reaches its package server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CPU_FAULTS = {
 
 
 def host_facts():
-    """All of it as one dictionary."""
+    """All facts about the hypervisor as one dictionary."""
     libvirt_answers, libvirt_reason = libvirt.answers()
     vhost, vhost_reason = vhost_usable()
     return {
@@ -75,7 +75,7 @@ def vhost_usable():
 
 
 def _output(*argv):
-    """What a program prints; empty where there is none."""
+    """What a program prints; empty when it fails or does not exist."""
     try:
         done = run_program(argv, 60, most_bytes=16 << 20)
     except (OSError, subprocess.TimeoutExpired):
@@ -84,7 +84,7 @@ def _output(*argv):
 
 
 def proxy_variables(environment):
-    """The proxies that programs are told of by their environment, as settings of apt: name to value."""
+    """The proxies that the environment names, as settings of apt: name to value."""
     found = {}
     for scheme in ("http", "https", "ftp"):
         value = environment.get("%s_proxy" % scheme) or environment.get("%s_PROXY" % scheme.upper())
@@ -104,7 +104,7 @@ def apt_settings(dump, proxies):
 
 
 def seen_from_guest(lines):
-    """The same where a proxy on the hypervisor's loopback is reached through the management interface."""
+    """The same lines for a guest, which reaches the hypervisor's loopback through its management interface."""
     return [LOOPBACK.sub("//" + HYPERVISOR_ADDRESS, line) for line in lines]
 
 

@@ -25,7 +25,7 @@ def virsh(*words, **options):
 
 
 def must(*words, **options):
-    """Run virsh; raises GuestError with what it said when it fails."""
+    """Run virsh and return what it printed. Raises GuestError with what it said when it fails."""
     done = virsh(*words, **options)
     if done.returncode != 0:
         raise GuestError("virsh %s failed: %s" % (words[0], done.stdout.strip()))
@@ -33,7 +33,7 @@ def must(*words, **options):
 
 
 def answers():
-    """Whether libvirtd answers and can run guests of QEMU, and if not, why: (bool, str)."""
+    """Whether libvirtd answers and can run guests of QEMU, and if not, why not: (bool, str)."""
     done = virsh("version")
     return done.returncode == 0, "" if done.returncode == 0 else done.stdout.strip()
 
@@ -55,7 +55,7 @@ def start(xml):
 
 
 def stop(domain):
-    """End a domain at once and forget it. Whether there was one."""
+    """End a domain at once and have libvirt forget it. Returns whether there was one."""
     if not exists(domain):
         return False
     if state(domain) not in ("", "shut off"):

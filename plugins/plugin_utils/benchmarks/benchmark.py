@@ -24,7 +24,7 @@ LIMIT_SLACK_SECONDS = 30.0
 
 
 class CaseError(ValueError):
-    """A case cannot be run as asked; the text names the variable and the mend."""
+    """A case cannot be run as asked; the text names the variable and the remedy."""
 
 
 KINDS: Mapping[str, str] = {

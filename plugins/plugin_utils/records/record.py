@@ -69,7 +69,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class End:
-    """What one host left of one run. ``stdout`` is ``None`` when it is not known (hand-kept notes)."""
+    """What one host left of one run. ``stdout`` is ``None`` when it is not known (handwritten notes)."""
 
     side: Side
     host: str | None
@@ -115,7 +115,7 @@ class End:
 
 @dataclass(frozen=True)
 class Record:
-    """One record. ``imported`` is true for hand-kept notes, where tables stand beside runs unproved;
+    """One record. ``imported`` is true for handwritten notes, where tables stand beside runs unproved;
     ``source_notes`` are what the import found odd in them.
     """
 

@@ -40,7 +40,7 @@ _ALL_SQUARE = bytes.maketrans(b"{}", b"[]")
 
 
 class StorageError(OSError):
-    """Results could not be written; the text names the path and the mend."""
+    """Results could not be written; the text names the path and the remedy."""
 
     def __str__(self) -> str:
         return str(self.strerror)

@@ -258,7 +258,7 @@ def _believe(benchmark: Benchmark, record: Record, client: Finding, server: Find
         rows.extend(evidence.rows)
         for word, sentence in evidence.checks.items():
             checks[word] = f"{checks[word]}; {sentence}" if word in checks else sentence
-    # Where one table of hand-kept notes is of another run, the other one most likely is too.
+    # Where one table of handwritten notes is of another run, the other one most likely is too.
     suspect = record.imported and "trace_mismatch" in checks
     for end, evidence in evidences:
         if evidence.belongs and not suspect:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.module_utils._session import observer, rendezvous
-from ansible_collections.pairbench.lab.plugins.module_utils._session.observer import Observers
+from ansible_collections.pairbench.lab.plugins.module_utils._control.channel import Channel
+from ansible_collections.pairbench.lab.plugins.module_utils._control.messages import OBSERVATION_BYTES
+from ansible_collections.pairbench.lab.plugins.module_utils._session import observer
+from ansible_collections.pairbench.lab.plugins.module_utils._session.observers import Observers
 from control import dialled, door, soon
 
 OBSERVATION: dict[str, Any] = {
@@ -23,7 +25,7 @@ class Watched:
 
     def __init__(self) -> None:
         self.observers = Observers({"server": "", "client": ""})
-        self.hypervisors: dict[str, rendezvous.Channel] = {}
+        self.hypervisors: dict[str, Channel] = {}
         opened = door()
         for side in ("server", "client"):
             thread, found = dialled(opened.port, role="observer-" + side)
@@ -89,20 +91,20 @@ def test_an_observer_that_lies_costs_its_counts_and_nothing_else(watched: Watche
 
 def test_both_silent_observers_cost_one_deadline(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
-    expect = rendezvous.Channel.expect
+    expect = Channel.expect
 
-    def note(channel: rendezvous.Channel, kind: str, run_id: str, deadline: float) -> Any:
+    def note(channel: Channel, kind: str, run_id: str, deadline: float) -> Any:
         asked.append(deadline)
         return expect(channel, kind, run_id, soon(0.1))
 
-    monkeypatch.setattr(rendezvous.Channel, "expect", note)
+    monkeypatch.setattr(Channel, "expect", note)
     found = watched.observers.arm("r")
     assert {result["problem"]["reason"] for result in found.values()} == {"vmm_not_traced"}
     assert len(asked) == 2 and len(set(asked)) == 1
 
 
 def test_what_is_too_large_to_tell_is_not_told_in_part(watched: Watched) -> None:
-    observation = OBSERVATION | {"output": "x" * rendezvous.OBSERVATION_BYTES}
+    observation = OBSERVATION | {"output": "x" * OBSERVATION_BYTES}
     results = watched.armed()
     watched.say("server", kind="disarmed", run_id="r")
     watched.hypervisors["client"].close()

@@ -6,10 +6,11 @@ import time
 from typing import Any
 
 import pytest
+from ansible_collections.pairbench.lab.plugins.module_utils._control.handshake import HANDSHAKE_SECONDS
 from ansible_collections.pairbench.lab.plugins.module_utils._host import children
-from ansible_collections.pairbench.lab.plugins.module_utils._session import observer
-from ansible_collections.pairbench.lab.plugins.module_utils._session import rendezvous as _rendezvous
-from ansible_collections.pairbench.lab.plugins.module_utils._session import session as _session
+from ansible_collections.pairbench.lab.plugins.module_utils._session import deadlines as waits
+from ansible_collections.pairbench.lab.plugins.module_utils._session.observers import ARM_SECONDS, END_SECONDS
+from ansible_collections.pairbench.lab.plugins.module_utils._session.session import OBSERVER_SECONDS
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.deadlines import Deadlines
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.ends import (
     end_of,
@@ -26,9 +27,9 @@ PARAMETERS: dict[str, Any] = {
     "parallel": 4, "protocol": "tcp", "bitrate": "", "length": "", "window": "", "omit_seconds": 0, "reverse": False,
     "bidirectional": False, "congestion": "", "zerocopy": False, "extra_args": [],
 }
-STOP_SECONDS = _session.STOP_SECONDS
+STOP_SECONDS = waits.STOP_SECONDS
 # To arm, to disarm, to hand over; each is waited for by one deadline, however many observe.
-OBSERVER_WAITS = observer.ARM_SECONDS + 4 * observer.END_SECONDS
+OBSERVER_WAITS = ARM_SECONDS + 4 * END_SECONDS
 
 
 def plan(seconds: float = 30.0, repeats: int = 2, trace: bool = True) -> Plan:
@@ -41,19 +42,19 @@ def plan(seconds: float = 30.0, repeats: int = 2, trace: bool = True) -> Plan:
 
 def wait_seconds(run: dict[str, Any], word: str) -> float:
     """The longest wait of an end for a word of the other end, as the module has it."""
-    return float(getattr(_session.Deadlines({}, run), word)() - time.monotonic())
+    return float(getattr(waits.Deadlines({}, run), word)() - time.monotonic())
 
 
 def longest(made: Plan, session: Session, host: str, ready: float, rendezvous: float, observers: int) -> float:
     """Every wait of one end to its end."""
-    total = rendezvous + _session.OBSERVER_SECONDS + 2 * _rendezvous.HANDSHAKE_SECONDS
+    total = rendezvous + OBSERVER_SECONDS + 2 * HANDSHAKE_SECONDS
     for run in end_of(made, session, host, {"iperf3": 5201}, ready)["runs"]:
         if host == session.server:
             total += ready + STOP_SECONDS + wait_seconds(run, "done") + 2 * wait_seconds(run, "exit") + STOP_SECONDS
-            total += _session.PORT_FREE_SECONDS + observers * OBSERVER_WAITS
+            total += waits.PORT_FREE_SECONDS + observers * OBSERVER_WAITS
         else:
             total += wait_seconds(run, "ready") + run["limit_seconds"] + children.KILL_AFTER_SECONDS
-            total += _session.PATIENCE_SECONDS + STOP_SECONDS + wait_seconds(run, "over")
+            total += waits.PATIENCE_SECONDS + STOP_SECONDS + wait_seconds(run, "over")
     return total
 
 
@@ -75,8 +76,8 @@ def test_the_end_that_is_left_may_stop_what_it_has_begun() -> None:
     made = plan()
     session = made.steps[0].sessions[0]
     [*_others, run] = end_of(made, session, session.server, {"iperf3": 5201}, 30.0)["runs"]
-    ending = 2 * _session.PATIENCE_SECONDS + 2 * STOP_SECONDS + _session.PORT_FREE_SECONDS
-    assert winding_up_seconds(session, 30.0, 60.0, met=False) >= 60.0 + 2 * _rendezvous.HANDSHAKE_SECONDS
+    ending = 2 * waits.PATIENCE_SECONDS + 2 * STOP_SECONDS + waits.PORT_FREE_SECONDS
+    assert winding_up_seconds(session, 30.0, 60.0, met=False) >= 60.0 + 2 * HANDSHAKE_SECONDS
     assert winding_up_seconds(session, 30.0, 60.0, met=True) >= run["limit_seconds"] + ending
     observed = winding_up_seconds(session, 30.0, 60.0, met=True, observers=2)
     assert observed >= run["limit_seconds"] + ending + 2 * OBSERVER_WAITS

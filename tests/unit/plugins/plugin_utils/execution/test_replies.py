@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.module_utils._session.observer import Observers
-from ansible_collections.pairbench.lab.plugins.module_utils._session.session import empty_end, execution_name
+from ansible_collections.pairbench.lab.plugins.module_utils._session.execution import empty_end, execution_name
+from ansible_collections.pairbench.lab.plugins.module_utils._session.observers import Observers
 from ansible_collections.pairbench.lab.plugins.module_utils._session.spool import entry_name
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.assembler import RecordAssembler
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.ends import end_of
