@@ -85,17 +85,9 @@ refusal:
   returned: failure
 """
 
-import time
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._host.lock import (
-    Claim,
-    HostBusy,
-    await_idle,
-    tidy,
-)
-from ansible_collections.pairbench.lab.plugins.module_utils._host.private_files import remove_stale_run_folders
-from ansible_collections.pairbench.lab.plugins.module_utils._session.spool import Spool
+from ansible_collections.pairbench.lab.plugins.module_utils._host.lock import HostBusy
+from ansible_collections.pairbench.lab.plugins.module_utils._session.host_claim import claim_host, release_host
 
 
 def main():
@@ -117,18 +109,9 @@ def main():
     params = module.params
     if module.check_mode:
         module.exit_json(changed=False, spooled=[], forgotten=[])
-    claim = Claim(params["claim"] or params["sweep"], params["owner"])
-    spool = Spool(params["spool"], params["sweep"], params["host"])
+    change = claim_host if params["state"] == "present" else release_host
     try:
-        if params["state"] == "present":
-            claim.take(params["lease_seconds"], time.monotonic() + params["wait_seconds"])
-            await_idle(time.monotonic() + max(params["wait_seconds"], params["orphan_seconds"]))
-            tidy()
-            remove_stale_run_folders()
-            spool.prune()
-        else:
-            claim.release()
-        forgotten, spooled = spool.forget(params["forget"]), spool.entries()
+        forgotten, spooled = change(params)
     except HostBusy as error:
         module.fail_json(
             msg="%s: %s. Let it end, or wait for it with -e pairbench_wait_seconds=SECONDS" % (params["host"], error),

@@ -38,25 +38,9 @@ reason:
   returned: always
 """
 
-import json
-import os
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._host.private_files import read_own, write_own
-from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.kvm_probe import DEVICE, probe
-
-MOST_ANSWER_BYTES = 1 << 16
-
-
-def recorded(path):
-    """The answer that was kept, or None."""
-    try:
-        found = json.loads(read_own(path, MOST_ANSWER_BYTES).decode("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    if not isinstance(found, dict) or found.get("accel") not in ("kvm", "tcg") or not isinstance(found.get("reason"), str):
-        return None
-    return {"accel": found["accel"], "reason": found["reason"]}
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.errors import GuestError
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.kvm_probe import find_out, recorded
 
 
 def main():
@@ -71,24 +55,13 @@ def main():
     answer = recorded(module.params["record"])
     found = answer is None
     if found:
-        answer = find_out(module)
+        try:
+            answer = find_out(module.params, keep=not module.check_mode)
+        except GuestError as error:
+            module.fail_json(msg=str(error))
     if answer["accel"] == "tcg":
         module.warn("guests are emulated, so that their figures are only functional: " + answer["reason"])
     module.exit_json(changed=found, **answer)
-
-
-def find_out(module):
-    """Start a guest and keep the answer."""
-    if os.path.exists(DEVICE) and not os.path.exists(module.params["kernel"]):
-        module.fail_json(msg="there is no kernel %(kernel)s to probe KVM with" % module.params)
-    accel, reason = probe(module.params["qemu"], module.params["kernel"])
-    answer = {"accel": accel, "reason": reason}
-    if not module.check_mode:
-        try:
-            write_own(module.params["record"], json.dumps(answer).encode())
-        except OSError as error:
-            module.fail_json(msg="the answer cannot be kept: %s" % error)
-    return answer
 
 
 if __name__ == "__main__":

@@ -42,11 +42,11 @@ def stranger(opened: Door, said: bytes = b"") -> socket.socket:
 def nobody_comes_in(opened: Door) -> bool:
     """Whether the door turns away the one who is there."""
     limit = soon()
-    while opened.turned_away == 0 and time.monotonic() < limit:
+    while opened._turned_away.total() == 0 and time.monotonic() < limit:
         with contextlib.suppress(PeerLost):
             serve(opened, seconds=0.02)
             return False
-    return opened.turned_away == 1
+    return opened._turned_away.total() == 1
 
 
 def hung_up(connection: socket.socket) -> bool:

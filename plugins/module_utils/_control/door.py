@@ -114,16 +114,6 @@ class Door:
         """The port on which the door is."""
         return self._listener.getsockname()[1]
 
-    @property
-    def waiting(self):
-        """How many wait at the door without having proved anything."""
-        return len(self._callers)
-
-    @property
-    def turned_away(self):
-        """How many came and could not prove that they know the token."""
-        return sum(self._turned_away.values())
-
     def admit(self, roles, deadline):
         """Wait for somebody in one of the roles: (role, channel). Raises PeerLost at the deadline (``time.monotonic``)."""
         while True:

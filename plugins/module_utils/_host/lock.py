@@ -84,7 +84,7 @@ class HostLock:
         self._file.write(owner.encode("utf-8", "replace"))
         return self
 
-    def __exit__(self, *unused):
+    def __exit__(self, *_details):
         self._file.remove()
         self._file.close()
 

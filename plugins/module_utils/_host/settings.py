@@ -24,6 +24,7 @@ import struct
 import time
 
 from ansible_collections.pairbench.lab.plugins.module_utils._host import benchmark_user
+from ansible_collections.pairbench.lab.plugins.module_utils._host.boot import boot_id
 from ansible_collections.pairbench.lab.plugins.module_utils._host.cpu_list import NotCpus, cpu_list, cpu_numbers
 from ansible_collections.pairbench.lab.plugins.module_utils._host.interfaces import (
     IFREQ_BYTES,
@@ -96,8 +97,7 @@ def _state_path(directory):
 
 def _boot_id():
     try:
-        with open("/proc/sys/kernel/random/boot_id") as handle:
-            return handle.read().strip()
+        return boot_id()
     except OSError:
         return ""
 

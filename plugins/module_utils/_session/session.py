@@ -19,6 +19,7 @@ import time
 from ansible_collections.pairbench.lab.plugins.module_utils._control.dialling import connect, make_known
 from ansible_collections.pairbench.lab.plugins.module_utils._control.door import Door
 from ansible_collections.pairbench.lab.plugins.module_utils._control.peer import PeerLost
+from ansible_collections.pairbench.lab.plugins.module_utils._host.boot import boot_id
 from ansible_collections.pairbench.lab.plugins.module_utils._host.children import Interrupted
 from ansible_collections.pairbench.lab.plugins.module_utils._host.lock import Claim, HostLock
 from ansible_collections.pairbench.lab.plugins.module_utils._host.private_files import remove_stale_run_folders
@@ -52,12 +53,7 @@ def _execute(spec, wakeup, outcome):
 
 
 def _require_same_boot(spec):
-    expected = spec.get("boot_id")
-    if not expected:
-        return
-    with open("/proc/sys/kernel/random/boot_id") as handle:
-        found = handle.read().strip()
-    if found != expected:
+    if spec.get("boot_id") and spec["boot_id"] != boot_id():
         raise RunProblem(
             "host_rebooted",
             "the host has been restarted since it was looked at: what was said of it does not hold any more. "

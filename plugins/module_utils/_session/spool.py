@@ -18,6 +18,7 @@ import re
 import shutil
 import time
 
+from ansible_collections.pairbench.lab.plugins.module_utils._host.boot import boot_id
 from ansible_collections.pairbench.lab.plugins.module_utils._host.private_files import (
     NotOurs,
     own_folder,
@@ -139,9 +140,7 @@ def _entry(name, content):
 
 def _now():
     """(boot, seconds since it, wall clock): which start of the kernel this is, and both clocks."""
-    with open("/proc/sys/kernel/random/boot_id") as handle:
-        boot = handle.read().strip()
-    return boot, time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
+    return boot_id(), time.clock_gettime(time.CLOCK_BOOTTIME), time.time()
 
 
 def _note_use(path):

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import tempfile
 
 from ansible_collections.pairbench.lab.plugins.module_utils._host.children import kept_text, limit_files
+from ansible_collections.pairbench.lab.plugins.module_utils._host.private_files import read_own, write_own
 from ansible_collections.pairbench.lab.plugins.module_utils._host.programs import run_program
+from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.errors import GuestError
 
 # Without it there is no KVM; with it there may be.
 DEVICE = "/dev/kvm"
@@ -17,6 +20,7 @@ DEVICE = "/dev/kvm"
 PROOF = "Unable to mount root"
 LIMIT_SECONDS = 20
 MEMORY_MIB = 256
+MOST_ANSWER_BYTES = 1 << 16
 
 
 def probe_command(qemu, kernel, serial_log):
@@ -62,3 +66,29 @@ def _run(argv):
     return done.returncode, done.stderr
 
 
+def recorded(path):
+    """The answer that was kept, or None."""
+    try:
+        found = json.loads(read_own(path, MOST_ANSWER_BYTES).decode("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or found.get("accel") not in ("kvm", "tcg") or not isinstance(found.get("reason"), str):
+        return None
+    return {"accel": found["accel"], "reason": found["reason"]}
+
+
+def find_out(params, keep):
+    """Start a guest, and keep the answer if ``keep``: a dict with ``accel`` and ``reason``.
+
+    ``params`` are the options of the module vm_probe. Raises GuestError.
+    """
+    if os.path.exists(DEVICE) and not os.path.exists(params["kernel"]):
+        raise GuestError("there is no kernel %(kernel)s to probe KVM with" % params)
+    accel, reason = probe(params["qemu"], params["kernel"])
+    answer = {"accel": accel, "reason": reason}
+    if keep:
+        try:
+            write_own(params["record"], json.dumps(answer).encode())
+        except OSError as error:
+            raise GuestError("the answer cannot be kept: %s" % error) from None
+    return answer

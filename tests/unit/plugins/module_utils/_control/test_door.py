@@ -25,7 +25,7 @@ def test_twenty_silent_strangers_are_still_waiting_when_the_client_has_met() -> 
     role, server = serve(opened)
     thread.join(20)
     assert role == "client" and isinstance(found[0], Channel)
-    assert opened.waiting == 25
+    assert len(opened._callers) == 25
     assert not any(hung_up(connection) for connection in silent)
     opened.close()
     assert all(hung_up(connection) for connection in silent)
@@ -60,7 +60,7 @@ def test_a_crowd_of_strangers_makes_room_for_the_client() -> None:
     serve(opened)[1].close()
     thread.join(20)
     found[0].close()
-    assert opened.waiting <= CALLERS
+    assert len(opened._callers) <= CALLERS
     assert [hung_up(connection) for connection in crowd[:10]] == [True] * 10  # who was silent for longest went
     assert not hung_up(crowd[-1])
     opened.close()
@@ -82,7 +82,7 @@ def test_strangers_do_not_push_out_who_comes_from_the_expected_address() -> None
                 serve(opened, seconds=0.2)
     with pytest.raises(PeerLost, match=r"others came and were turned away \(.* from 127\.0\.0\."):
         serve(opened, seconds=0.2)
-    assert opened.waiting == CALLERS
+    assert len(opened._callers) == CALLERS
     assert not any(hung_up(connection) for connection in expected)
     opened.close()
     for connection in (*expected, *strangers):
