@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import Judgement
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
+from bench import SQUEEZED
 from namespaces import Pair, run
 
 pytestmark = pytest.mark.slow
@@ -51,18 +52,25 @@ def judgement(result: dict[str, Any], name: str, benchmark: str, protocol: str) 
     return judge({"schema": 1, "run": planned, **{side: result[side]["ends"][name] for side in ("server", "client")}})
 
 
+def cut_and_whole(pair: Pair, benchmark: str, protocol: str, packets: int) -> tuple[Judgement, Judgement]:
+    """A session of two runs, the first of which is cut; from the beginning again where a busy machine squeezed one."""
+    for _try in range(3):
+        cutting = threading.Thread(target=cut_once, args=(pair, packets))
+        cutting.start()
+        result = pair.session(session_of(pair, benchmark, protocol))
+        cutting.join()
+        cut, whole = (judgement(result, name, benchmark, protocol) for name in RUNS)
+        if not {(cut.status, cut.reason), (whole.status, whole.reason)} & SQUEEZED:
+            break
+    return cut, whole
+
+
 @pytest.mark.parametrize(
     ("benchmark", "protocol", "packets"),
     [("iperf3", "tcp", 7000), ("iperf3", "udp", 9000), ("sockperf", "tcp", 1200)],
 )
 def test_a_link_that_is_down_for_a_second_is_told(pair: Pair, benchmark: str, protocol: str, packets: int) -> None:
-    cutting = threading.Thread(target=cut_once, args=(pair, packets))
-    cutting.start()
-    result = pair.session(session_of(pair, benchmark, protocol))
-    cutting.join()
-    cut = judgement(result, "cut", benchmark, protocol)
-    whole = judgement(result, "whole", benchmark, protocol)
+    cut, whole = cut_and_whole(pair, benchmark, protocol, packets)
     assert (cut.status, whole.status) == ("valid", "valid"), (cut, whole)
-    assert "stalled" in cut.checks, [result[side]["ends"]["cut"]["stdout"] for side in ("server", "client")]
-    assert " s " in cut.checks["stalled"]
+    assert "stalled" in cut.checks and " s " in cut.checks["stalled"], cut
     assert "stalled" not in whole.checks, whole.checks

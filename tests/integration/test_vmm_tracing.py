@@ -47,6 +47,12 @@ def bench(pair: Pair, tmp_path: Path, guests: dict[str, subprocess.Popen[bytes]]
     return made
 
 
+def window_seconds(bench: Bench, row: dict[str, str]) -> float:
+    """How long the process under one guest was counted in a run; that is longer than the run of the benchmark."""
+    record = json.loads((bench.sweep / "records" / f"{row['run_id']}.json").read_text(encoding="utf-8"))
+    return float(record["server"]["vmm"][row["side"]]["seconds"])
+
+
 @pytest.mark.slow
 def test_the_processes_under_both_guests_are_counted_over_the_same_runs(bench: Bench) -> None:
     done = bench.measure()
@@ -58,10 +64,9 @@ def test_the_processes_under_both_guests_are_counted_over_the_same_runs(bench: B
     assert {(row["run_id"], row["side"]) for row in rows} == {(run, side) for run in traced for side in ("server", "client")}
     assert {row["comm"] for row in rows} >= {"CPU 0/KVM", "CPU 1/KVM"}
     sleep = "sys_enter_clock_nanosleep"
-    seconds = {row["run_id"]: float(row["seconds"]) for row in runs}
-    for row in rows:
-        if row["syscall"] == sleep:  # one sleep takes 2 ms at least
-            assert 0 < int(row["calls"]) <= seconds[row["run_id"]] * 500
+    for row in [row for row in rows if row["syscall"] == sleep]:
+        # One sleep takes 2 ms at least. A busy machine hears a while after its begin that the tracer counts.
+        assert 0 < int(row["calls"]) <= (window_seconds(bench, row) + 1) * 500
     metrics = {row["metric"] for row in bench.table("samples")}
     assert {f"vmm_syscalls_per_{unit}_{side}" for unit in ("gib", "message") for side in ("server", "client")} <= metrics
     assert "system calls of the process under the server a run" in done.stdout

@@ -50,7 +50,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Passes:
         return made(int(options[-1].removeprefix("pairbench_blocks=")), log)
 
     monkeypatch.setattr(sweep_command, "Pass", make_pass)
-    monkeypatch.setattr(sweep_command, "render_sweep", lambda _sweep_dir: "")
+    monkeypatch.setattr(sweep_command, "render_sweep", lambda *_given: "")
     return made
 
 

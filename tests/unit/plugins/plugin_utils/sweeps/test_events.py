@@ -9,6 +9,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.progress i
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import HELD, REFUSED, CaseSpec, Judgement
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan, planned_runs
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.remaining import what_remains
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record import new_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.events import errors_of, lines_of, progress_of, refusal_of
 
 
@@ -76,6 +77,6 @@ def test_the_lines_of_the_progress_are_known_here() -> None:
     progress = Progress(plan, what_remains(plan))
     progress.begin_step(plan.steps[0], 0.0)
     [run] = planned_runs(plan)
-    lines = [progress.opening("/s"), *progress.advance({"run": vars(run)}, Judgement("valid"), 1.0)]
+    lines = [progress.opening("/s"), *progress.advance(new_record(plan, run), Judgement("valid"), 1.0)]
     lines.append(Progress(plan, what_remains(plan, {run.run_id})).opening("/s"))
     assert len(lines) == 3 and all(progress_of(shown(line)) == [line] for line in lines)
