@@ -63,8 +63,8 @@ commands:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._host.netns import NetnsError
-from ansible_collections.pairbench.lab.plugins.module_utils._host.netns_lab import Lab, complaint
+from ansible_collections.pairbench.lab.plugins.module_utils._network.netns import NetnsError
+from ansible_collections.pairbench.lab.plugins.module_utils._network.netns_lab import Lab, complaint
 
 
 def main():

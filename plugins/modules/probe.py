@@ -90,7 +90,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pairbench.lab.plugins.module_utils._host import fingerprint, settings
 from ansible_collections.pairbench.lab.plugins.module_utils._host.children import process_comm
-from ansible_collections.pairbench.lab.plugins.module_utils._host.ports import listening_inodes, socket_owners
+from ansible_collections.pairbench.lab.plugins.module_utils._network.ports import listening_inodes, socket_owners
 from ansible_collections.pairbench.lab.plugins.module_utils._tracing import tracer as _tracer
 
 

@@ -40,7 +40,7 @@ commands:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._host.netns import NetnsError
+from ansible_collections.pairbench.lab.plugins.module_utils._network.netns import NetnsError
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.errors import GuestError
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.network import (
     LibvirtNetwork,

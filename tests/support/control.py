@@ -14,7 +14,7 @@ from ansible_collections.pairbench.lab.plugins.module_utils._control.dialling im
 from ansible_collections.pairbench.lab.plugins.module_utils._control.door import Door
 from ansible_collections.pairbench.lab.plugins.module_utils._control.handshake import HELLO_BYTES, PROOF_BYTES
 from ansible_collections.pairbench.lab.plugins.module_utils._control.peer import PeerLost
-from ansible_collections.pairbench.lab.plugins.module_utils._host import netns
+from ansible_collections.pairbench.lab.plugins.module_utils._network import netns
 
 TOKEN = "the token of this session"
 HERE = "127.0.0.1"

@@ -15,8 +15,8 @@ import re
 import shutil
 import subprocess
 
-from ansible_collections.pairbench.lab.plugins.module_utils._host.interfaces import ipv4_addresses, ipv6_addresses
 from ansible_collections.pairbench.lab.plugins.module_utils._host.programs import run_program
+from ansible_collections.pairbench.lab.plugins.module_utils._network.interfaces import ipv4_addresses, ipv6_addresses
 
 SYSCTLS = (
     "net.ipv4.tcp_congestion_control",

@@ -26,12 +26,12 @@ import time
 from ansible_collections.pairbench.lab.plugins.module_utils._host import benchmark_user
 from ansible_collections.pairbench.lab.plugins.module_utils._host.boot import boot_id
 from ansible_collections.pairbench.lab.plugins.module_utils._host.cpu_list import NotCpus, cpu_list, cpu_numbers
-from ansible_collections.pairbench.lab.plugins.module_utils._host.interfaces import (
+from ansible_collections.pairbench.lab.plugins.module_utils._host.private_files import LockedFile, state_folder
+from ansible_collections.pairbench.lab.plugins.module_utils._network.interfaces import (
     IFREQ_BYTES,
     ipv4_addresses,
     ipv6_addresses,
 )
-from ansible_collections.pairbench.lab.plugins.module_utils._host.private_files import LockedFile, state_folder
 
 MOST_NOTE_BYTES = 4096
 LARGEST_MTU = 1 << 20

@@ -26,8 +26,8 @@ from ansible_collections.pairbench.lab.plugins.module_utils._host.children impor
     too_large,
 )
 from ansible_collections.pairbench.lab.plugins.module_utils._host.lock import utc_now
-from ansible_collections.pairbench.lab.plugins.module_utils._host.netns import NotEntered, enter
 from ansible_collections.pairbench.lab.plugins.module_utils._host.private_files import RunFolder
+from ansible_collections.pairbench.lab.plugins.module_utils._network.netns import NotEntered, enter
 from ansible_collections.pairbench.lab.plugins.module_utils._session.observers import ARM_SECONDS, END_SECONDS, not_observed
 from ansible_collections.pairbench.lab.plugins.module_utils._tracing import guest_process, tracer
 

@@ -7,8 +7,8 @@ import contextlib
 import time
 
 from ansible_collections.pairbench.lab.plugins.module_utils._host.children import group_members, process_comm
-from ansible_collections.pairbench.lab.plugins.module_utils._host.ports import listening_inodes, socket_owners
 from ansible_collections.pairbench.lab.plugins.module_utils._host.private_files import RunFolder
+from ansible_collections.pairbench.lab.plugins.module_utils._network.ports import listening_inodes, socket_owners
 from ansible_collections.pairbench.lab.plugins.module_utils._session.deadlines import PORT_FREE_SECONDS, Deadlines
 from ansible_collections.pairbench.lab.plugins.module_utils._session.execution import Execution, last_words
 from ansible_collections.pairbench.lab.plugins.module_utils._session.outcome import keep_empty, kept, refusals

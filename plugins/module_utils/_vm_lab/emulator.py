@@ -10,9 +10,9 @@ import struct
 import subprocess
 import time
 
-from ansible_collections.pairbench.lab.plugins.module_utils._host.netns import NotEntered, inside
 from ansible_collections.pairbench.lab.plugins.module_utils._host.private_files import read_small
 from ansible_collections.pairbench.lab.plugins.module_utils._host.programs import run_program
+from ansible_collections.pairbench.lab.plugins.module_utils._network.netns import NotEntered, inside
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.command_line import command_line, is_guest
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.errors import GuestError
 

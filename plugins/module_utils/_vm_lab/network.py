@@ -9,7 +9,7 @@ import os
 # It reads what the libvirtd of this very host prints, and nothing else.
 from xml.etree import ElementTree  # nosec B405
 
-from ansible_collections.pairbench.lab.plugins.module_utils._host.netns import Changes, NetnsError, exists, is_up, links
+from ansible_collections.pairbench.lab.plugins.module_utils._network.netns import Changes, NetnsError, exists, is_up, links
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab import libvirt
 from ansible_collections.pairbench.lab.plugins.module_utils._vm_lab.errors import GuestError
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.module_utils._host import netns, settings
+from ansible_collections.pairbench.lab.plugins.module_utils._host import settings
 from ansible_collections.pairbench.lab.plugins.module_utils._host.settings import (
     HostSettings,
     SettingProblem,
@@ -17,6 +17,7 @@ from ansible_collections.pairbench.lab.plugins.module_utils._host.settings impor
     mtu_of,
     restore_leftovers,
 )
+from ansible_collections.pairbench.lab.plugins.module_utils._network import netns
 
 ADDRESS = "10.10.99.1"
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")

@@ -77,6 +77,6 @@ def test_the_lines_of_the_progress_are_known_here() -> None:
     progress = Progress(plan, what_remains(plan))
     progress.begin_step(plan.steps[0], 0.0)
     [run] = planned_runs(plan)
-    lines = [progress.opening("/s"), *progress.advance(new_record(plan, run), Judgement("valid"), 1.0)]
+    lines = [progress.opening("/s"), *progress.advance(new_record("s", "c", vars(run), {}), Judgement("valid"), 1.0)]
     lines.append(Progress(plan, what_remains(plan, {run.run_id})).opening("/s"))
     assert len(lines) == 3 and all(progress_of(shown(line)) == [line] for line in lines)

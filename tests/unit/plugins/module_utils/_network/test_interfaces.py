@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.module_utils._host import netns
-from ansible_collections.pairbench.lab.plugins.module_utils._host.interfaces import ipv4_addresses, ipv6_addresses
+from ansible_collections.pairbench.lab.plugins.module_utils._network import netns
+from ansible_collections.pairbench.lab.plugins.module_utils._network.interfaces import ipv4_addresses, ipv6_addresses
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")

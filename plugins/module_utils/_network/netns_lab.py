@@ -6,8 +6,8 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from ansible_collections.pairbench.lab.plugins.module_utils._host import netns
-from ansible_collections.pairbench.lab.plugins.module_utils._host.netns import is_up, links
+from ansible_collections.pairbench.lab.plugins.module_utils._network import netns
+from ansible_collections.pairbench.lab.plugins.module_utils._network.netns import is_up, links
 
 BRIDGE = "bridge0"
 BITS_PER_SECOND = {"bit": 1, "bps": 8}

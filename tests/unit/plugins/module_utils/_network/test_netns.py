@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.module_utils._host import netns
+from ansible_collections.pairbench.lab.plugins.module_utils._network import netns
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.module_utils._host.netns_lab import (
+from ansible_collections.pairbench.lab.plugins.module_utils._network.netns_lab import (
     Lab,
     bits_per_second,
     complaint,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
-from ansible_collections.pairbench.lab.plugins.module_utils._host.ports import listening_inodes, socket_owners
+from ansible_collections.pairbench.lab.plugins.module_utils._network.ports import listening_inodes, socket_owners
 
 
 def test_who_listens_is_found_by_protocol_and_port() -> None:
