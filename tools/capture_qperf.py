@@ -77,7 +77,7 @@ class Process:
             script = folder / "count.bt"
             script.write_text(COUNT, encoding="utf-8")
             words = ["bpftrace", "-f", "json", "-o", str(folder / f"{side}.trace.json"), str(script), "-c", " ".join(words)]
-        with (folder / f"{side}.stdout").open("wb") as out, (folder / f"{side}.stderr").open("wb") as err:
+        with (folder / f"{side}-stdout.txt").open("wb") as out, (folder / f"{side}-stderr.txt").open("wb") as err:
             self.popen = subprocess.Popen(inside(namespace, words), stdout=out, stderr=err, start_new_session=True)
 
     def members(self) -> list[int]:
@@ -272,7 +272,7 @@ def _port_taken() -> Iterator[None]:
 
 def without_names() -> None:
     """The name and the processors of this machine are nobody's business."""
-    for path in CAPTURES.rglob("*.stdout"):
+    for path in CAPTURES.rglob("*-stdout.txt"):
         text = path.read_text(encoding="utf-8")
         changed = re.sub(r"(_(?:node|cpu|os) += +).*", r"\1somebody's", text)
         if changed != text:

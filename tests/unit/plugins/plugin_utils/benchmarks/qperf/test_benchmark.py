@@ -25,13 +25,13 @@ def end(name: str, side: str, argv: list[str]) -> dict[str, Any]:
     """What one end would have left of a captured run."""
 
     def text(kind: str) -> str:
-        path = CAPTURES / name / f"{side}.{kind}"
+        path = CAPTURES / name / f"{side}{kind}"
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
-    trace = {"mode": "count", "probe": "", "version": "", "output": text("trace.json"), "returncode": 0}
+    trace = {"mode": "count", "probe": "", "version": "", "output": text(".trace.json"), "returncode": 0}
     return {
         "host": side, "address": "10.91.7.1" if side == "server" else "10.91.7.2", "port": 19765, "arch": "x86_64",
-        "tool_version": "qperf 0.4.11", "argv": argv, "stdout": text("stdout"), "stderr": text("stderr"), "returncode": 0,
+        "tool_version": "qperf 0.4.11", "argv": argv, "stdout": text("-stdout.txt"), "stderr": text("-stderr.txt"), "returncode": 0,
         "started_at": None, "ended_at": None, "seconds": 3.0, "timed_out": False, "trace": trace, "trace_unavailable": None,
         "problem": None, "figures": None, "settings": None, "output_bytes": None, "vmm": None,
     }  # fmt: skip
@@ -60,6 +60,7 @@ def record(name: str, trace_of: str = "") -> Record:
 
 def ends(name: str) -> tuple[Finding, Finding]:
     """Findings of the client and the server."""
+
     def found(side: str) -> Finding:
         data = end(name, side, [])
         return (list(iterate(data["stdout"])) or list(iterate(data["stderr"])))[0]

@@ -82,7 +82,7 @@ ONE_RUN = sorted(name for name, told in CLIENT.items() if told == "valid")
 
 
 def text_of(name: str, side: str, stream: str) -> str:
-    path = CAPTURES / name / f"{side}.{stream}"
+    path = CAPTURES / name / f"{side}-{stream}.txt"
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
@@ -102,7 +102,7 @@ def believed(text: str) -> set[tuple[str, float]]:
     return {(f"{one.mode} {metric}", value) for one in iterate(text) for metric, value in figures(one).items()}
 
 
-def tests_of(text: str) -> list[str]:
+def blocks_of(text: str) -> list[str]:
     """The text of each test."""
     return re.split(r"^(?=\w+:$)", text, flags=re.M)
 
@@ -218,7 +218,7 @@ def test_a_text_with_a_piece_cut_out_gives_no_other_figure(name: str, data: st.D
     first = data.draw(st.integers(0, len(text)))
     last = data.draw(st.integers(first, len(text)))
     rest = text[:first] + text[last:]
-    if set(tests_of(rest)) <= set(tests_of(text)):
+    if set(blocks_of(rest)) <= set(blocks_of(text)):
         return
     assert believed(rest) <= believed(text)
 
