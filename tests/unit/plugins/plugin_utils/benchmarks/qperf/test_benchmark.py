@@ -31,9 +31,9 @@ def end(name: str, side: str, argv: list[str]) -> dict[str, Any]:
     trace = {"mode": "count", "probe": "", "version": "", "output": text(".trace.json"), "returncode": 0}
     return {
         "host": side, "address": "10.91.7.1" if side == "server" else "10.91.7.2", "port": 19765, "arch": "x86_64",
-        "tool_version": "qperf 0.4.11", "argv": argv, "stdout": text("-stdout.txt"), "stderr": text("-stderr.txt"), "returncode": 0,
-        "started_at": None, "ended_at": None, "seconds": 3.0, "timed_out": False, "trace": trace, "trace_unavailable": None,
-        "problem": None, "figures": None, "settings": None, "output_bytes": None, "vmm": None,
+        "tool_version": "qperf 0.4.11", "argv": argv, "stdout": text("-stdout.txt"), "stderr": text("-stderr.txt"),
+        "returncode": 0, "started_at": None, "ended_at": None, "seconds": 3.0, "timed_out": False, "trace": trace,
+        "trace_unavailable": None, "problem": None, "figures": None, "settings": None, "output_bytes": None, "vmm": None,
     }  # fmt: skip
 
 
