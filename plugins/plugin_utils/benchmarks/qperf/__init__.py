@@ -1,0 +1,5 @@
+"""Everything that knows qperf."""
+
+from .benchmark import BENCHMARK
+
+__all__ = ["BENCHMARK"]
