@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import version_arguments
+from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import make_processes, version_arguments
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.replies import answer, interpreter_facts, probe_reply
 
 PROBE = "pairbench.lab.probe"
@@ -18,7 +18,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         host, tools = task_vars["inventory_hostname"], self._task.args.get("tools", [])
-        arguments = {"version_arguments": version_arguments(tools)} | self._task.args
+        arguments = {"version_arguments": version_arguments(tools), "family": make_processes(tools)} | self._task.args
         returned = answer(
             lambda: self._execute_module(module_name=PROBE, module_args=arguments, task_vars=task_vars), host
         )

@@ -45,6 +45,12 @@ options:
     description: Whether to test the tracer.
     type: bool
     default: true
+  family:
+    description: >-
+      Whether the tracer has to count the system calls of a benchmark's children too. Known of every benchmark where the task
+      does not say it.
+    type: bool
+    default: false
 author:
   - The pairbench maintainers
 """
@@ -147,6 +153,7 @@ def main():
             "tools": {"type": "list", "elements": "str", "default": []},
             "version_arguments": {"type": "dict", "default": {}},
             "trace": {"type": "bool", "default": True},
+            "family": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -158,7 +165,7 @@ def main():
     problems += [port_problem(item["protocol"], item["port"], item["variable"]) for item in params["ports"]]
     tracer = {"available": False, "reason": "tracing was not asked for"}
     if params["trace"]:
-        tracer = _tracer.self_test()
+        tracer = _tracer.self_test(params["family"])
         tools["bpftrace"] = fingerprint.tool("bpftrace")
         tracer["version"] = (tools["bpftrace"] or {}).get("version")
     module.exit_json(

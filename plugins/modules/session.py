@@ -114,6 +114,7 @@ options:
         choices: [exits, interrupt]
         default: interrupt
       traced: {description: Whether system calls are counted., type: bool, default: false}
+      family: {description: Whether those of processes that it makes are counted too., type: bool, default: false}
       limit_seconds: {description: Longest life of a process of this run., type: float, required: true}
       ready_seconds: {description: Longest time until the server listens., type: float, default: 30}
       mtu:
@@ -212,6 +213,7 @@ RUN_OPTIONS = {
     },
     "stop": {"type": "str", "choices": ["exits", "interrupt"], "default": "interrupt"},
     "traced": {"type": "bool", "default": False},
+    "family": {"type": "bool", "default": False},
     "limit_seconds": {"type": "float", "required": True},
     "ready_seconds": {"type": "float", "default": 30},
     "mtu": {"type": "int", "default": 0},

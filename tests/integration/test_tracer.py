@@ -25,11 +25,13 @@ PORT = str(10_000 + os.getpid() % 20_000)  # on the machine's own loopback, wher
 FIRST_NUMBERS = range(1001, 1401)
 
 
-def traced(tracer: dict[str, Any], argv: list[str], directory: Path) -> dict[tuple[str, str], int]:
+def traced(
+    tracer: dict[str, Any], argv: list[str], directory: Path, mode: str = "count", family: bool = False
+) -> dict[tuple[str, str], int]:
     """Calls by (thread name, tracepoint name) of a command, counted as a run's are."""
     output = directory / "ours.json"
     command = _tracer.command(
-        tracer["path"], "count", tracer["probe"], argv, str(output), str(directory / "ours.bt")
+        tracer["path"], mode, tracer["probe"], argv, str(output), str(directory / "ours.bt"), family
     )
     subprocess.run(command, env=_tracer.environment(), check=True, capture_output=True, timeout=60)
     calls = by_thread_name(output.read_text())
@@ -43,6 +45,25 @@ def test_two_block_counts_of_dd_differ_by_exactly_the_difference(tracer: dict[st
     ]
     for call in ("sys_enter_read", "sys_enter_write"):
         assert found[1][DD_THREAD, call] - found[0][DD_THREAD, call] == 24_567
+
+
+@pytest.mark.parametrize("mode", ["count", "time"])
+@pytest.mark.parametrize("family", [True, False])
+def test_the_calls_of_children_are_counted_where_they_are_asked_for(
+    tracer: dict[str, Any], tmp_path: Path, mode: str, family: bool
+) -> None:
+    """Three generations: timeout, a shell, and eight dd at the same time, of which none may lose a call."""
+    script = tmp_path / "eight.sh"
+    script.write_text("for i in 1 2 3 4 5 6 7 8; do dd if=/dev/zero of=/dev/null bs=1 count=5000 & done; wait\n")
+    found = traced(tracer, [shutil.which("timeout") or "", "60", "sh", str(script)], tmp_path, mode, family)
+    assert ("timeout", "sys_enter_execve") in found or ("timeout", "sys_enter_openat") in found
+    if not family:
+        assert not any(comm in (DD_THREAD, "sh") for comm, _call in found)
+        return
+    # Each dd reads its own libraries too, so the writes are exactly those of its blocks and of its three closing lines.
+    alone = traced(tracer, [shutil.which("dd") or "", "if=/dev/zero", "of=/dev/null", "bs=1", "count=5000"], tmp_path)
+    for call in ("sys_enter_read", "sys_enter_write"):
+        assert found[DD_THREAD, call] == 8 * alone[DD_THREAD, call]
 
 
 def test_our_counts_equal_those_of_a_probe_on_every_tracepoint(tracer: dict[str, Any], tmp_path: Path) -> None:

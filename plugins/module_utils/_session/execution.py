@@ -109,7 +109,7 @@ class Execution:
         try:
             argv = tracer.command(
                 tested["path"], spec["trace_mode"], probe, command, self._trace_path,
-                os.path.join(self._directory, "trace.bt"),
+                os.path.join(self._directory, "trace.bt"), run.get("family", False),
             )
         except ValueError as error:
             self.end["trace_unavailable"] = str(error)

@@ -82,11 +82,11 @@ def run_session(spec, wakeup):
     ``rendezvous_seconds``, ``tool_version``, ``tracer`` (the self-test's result), ``trace_mode``, ``owner``, perhaps
     ``patience_seconds`` (how long to wait for what takes no time on an idle host: a word that is due, a server's end),
     and ``runs``: a list of ``run_id``, ``argv``, ``protocol``, ``port``, ``stop`` (``exits`` or ``interrupt``),
-    ``traced``, ``limit_seconds``, ``ready_seconds``, and where they are asked for ``other_ports``, ``mtu``, ``cpus``,
-    ``user``, ``congestion`` and ``capabilities``. Where they are given, ``observers`` (server end) maps each side whose
-    hypervisor is to count either to an empty text or to the reason why nobody does, ``sweep`` and ``lease_seconds``
-    claim the host, ``boot_id`` must be that of the host, ``spool`` is where outputs are kept, and ``forget`` names what
-    may be removed from there.
+    ``traced``, ``limit_seconds``, ``ready_seconds``, and where they are asked for ``other_ports``, ``family``, ``mtu``,
+    ``cpus``, ``user``, ``congestion`` and ``capabilities``. Where they are given, ``observers`` (server end) maps each
+    side whose hypervisor is to count either to an empty text or to the reason why nobody does, ``sweep`` and
+    ``lease_seconds`` claim the host, ``boot_id`` must be that of the host, ``spool`` is where outputs are kept, and
+    ``forget`` names what may be removed from there.
 
     Returns an Outcome. Every run has an END, with a problem where it did not take place.
     """

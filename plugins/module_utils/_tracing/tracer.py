@@ -7,6 +7,9 @@ threads that make the same call for the first time at the same moment both try t
 the call that comes second: so the thread's number is part of every key, and no thread can race with itself. The thread
 name is part of it too: it separates what happened before exec (thread name ``bpftrace``) from the benchmark itself.
 System calls stay numbers here; the controller names them for this host's architecture, and adds the threads up.
+
+A benchmark whose work is done by processes that it makes is counted as a family: each fork is noted in the kernel before
+the new process can make a call, so none is missed. What outlives the first process is counted until that has gone.
 """
 
 from __future__ import annotations
@@ -27,9 +30,14 @@ PROBES = {
     "rawtracepoint:sys_enter": "arg1",
     "tracepoint:raw_syscalls:sys_enter": "args->id",
 }
-COUNT_SCRIPT = "%(probe)s /pid == cpid/ { @calls[tid, comm, %(id)s] = count(); }\n"
+ONE, FAMILY = "pid == cpid", "pid == cpid || @family[pid]"
+"""Whose calls are counted: of the process alone, or of all that descend from it too."""
+FAMILY_CLAUSES = """tracepoint:sched:sched_process_fork /%s/ { @family[args->child_pid] = 1; }
+tracepoint:sched:sched_process_exit /@family[tid]/ { delete(@family[tid]); }
+""" % FAMILY
+COUNT_SCRIPT = "%(probe)s /%(whose)s/ { @calls[tid, comm, %(id)s] = count(); }\n"
 # The number is kept from the entry: on the way out of rt_sigreturn the kernel shows -1.
-TIME_SCRIPT = """tracepoint:raw_syscalls:sys_enter /pid == cpid/ {
+TIME_SCRIPT = """tracepoint:raw_syscalls:sys_enter /%(whose)s/ {
   @calls[tid, comm, args->id] = count();
   @call[tid] = args->id;
   @entered[tid] = nsecs;
@@ -38,7 +46,6 @@ tracepoint:raw_syscalls:sys_exit /@entered[tid]/ {
   @time[tid, comm, @call[tid]] = sum(nsecs - @entered[tid]);
   delete(@entered[tid]);
 }
-END { clear(@entered); clear(@call); }
 """
 TIME_PROBE = "tracepoint:raw_syscalls:sys_enter"
 MAP_KEYS = "16384"
@@ -48,11 +55,12 @@ COST_REPEATS = 4
 SELF_TEST_LIMIT_SECONDS = 30
 
 
-def script_text(mode, probe):
-    """The bpftrace program for ``count`` or ``time``."""
-    if mode == "time":
-        return TIME_SCRIPT
-    return COUNT_SCRIPT % {"probe": probe, "id": PROBES[probe]}
+def script_text(mode, probe, family=False):
+    """The bpftrace program for ``count`` or ``time``; with ``family`` it follows forks."""
+    values = {"probe": probe, "id": PROBES[probe], "whose": FAMILY if family else ONE}
+    passing = (["@entered", "@call"] if mode == "time" else []) + (["@family"] if family else [])
+    end = "END { %s }\n" % " ".join("clear(%s);" % name for name in passing) if passing else ""
+    return (FAMILY_CLAUSES if family else "") + (TIME_SCRIPT if mode == "time" else COUNT_SCRIPT) % values + end
 
 
 def environment():
@@ -62,7 +70,7 @@ def environment():
     )
 
 
-def command(bpftrace, mode, probe, argv, output_path, script_path):
+def command(bpftrace, mode, probe, argv, output_path, script_path, family=False):
     """The argument list that runs ``argv`` traced, after its script has been written.
 
     Raises ValueError when an argument cannot be passed: bpftrace splits ``-c`` at spaces and knows no quotes.
@@ -73,7 +81,7 @@ def command(bpftrace, mode, probe, argv, output_path, script_path):
                 "the argument %r cannot be traced: bpftrace -c splits at spaces and knows no quotes" % argument
             )
     with open(script_path, "w") as handle:
-        handle.write(script_text(mode, probe))
+        handle.write(script_text(mode, probe, family))
     return [bpftrace, "-f", "json", "-o", output_path, script_path, "-c", " ".join(argv)]
 
 
@@ -92,6 +100,11 @@ def _map_value(output, thread, number):
 
 def _dd(dd, count):
     return [dd, "if=/dev/zero", "of=/dev/null", "bs=1", "count=%d" % count]
+
+
+def _dd_of_a_family(dd, count):
+    """The same as a child of another process."""
+    return [shutil.which("timeout"), str(SELF_TEST_LIMIT_SECONDS), *_dd(dd, count)]
 
 
 def _run(argv, directory):
@@ -123,13 +136,14 @@ def _dd_seconds(stderr):
     return float(found.group(1)) if found else None
 
 
-def _traced_dd(bpftrace, dd, probe, count, directory):
+def _traced_dd(bpftrace, dd, probe, count, directory, family=False):
     """(bpftrace output, its stderr, wall seconds) of one traced ``dd``."""
     output_path = os.path.join(directory, "selftest.json")
     if os.path.exists(output_path):
         os.unlink(output_path)
+    words = _dd_of_a_family(dd, count) if family else _dd(dd, count)
     argv = command(
-        bpftrace, "count", probe, _dd(dd, count), output_path, os.path.join(directory, "selftest.bt")
+        bpftrace, "count", probe, words, output_path, os.path.join(directory, "selftest.bt"), family
     )
     before = time.monotonic()
     stderr = _run(argv, directory)
@@ -137,12 +151,12 @@ def _traced_dd(bpftrace, dd, probe, count, directory):
     return kept_text(output_path), stderr, wall
 
 
-def _exactness_problem(bpftrace, dd, probe, directory):
+def _exactness_problem(bpftrace, dd, probe, directory, family=False):
     """None when two block counts of ``dd`` differ by exactly the difference, else a sentence."""
     read_number, write_number = _read_write_numbers()
     seen = []
     for count in SELF_TEST_COUNTS:
-        output, stderr, _wall = _traced_dd(bpftrace, dd, probe, count, directory)
+        output, stderr, _wall = _traced_dd(bpftrace, dd, probe, count, directory, family)
         reads, writes = _map_value(output, "dd", read_number), _map_value(output, "dd", write_number)
         if reads is None or writes is None:
             return "%s counted nothing: %s" % (probe, _telling_line(stderr))
@@ -194,8 +208,8 @@ def mount_tracefs_problem():
     )
 
 
-def self_test():
-    """Can this host count system calls exactly, with which probe, at what cost?
+def self_test(family=False):
+    """Can this host count system calls exactly, with which probe, at what cost? With ``family``, also those of children?
 
     Returns a dict: ``available`` (bool), ``reason`` (str, empty when available), ``probe``, ``path``,
     ``cost_ns_per_call`` (float or None), ``attach_seconds`` (float or None), ``rejected`` (probe to reason).
@@ -217,17 +231,19 @@ def self_test():
         return result
     try:
         with RunFolder() as directory:
-            result.update(_tested(result["path"], dd, directory))
+            result.update(_tested(result["path"], dd, directory, family))
     except (OSError, subprocess.SubprocessError) as error:
         result.update(available=False, reason="the tracer's self-test failed: %s" % error)
     return result
 
 
-def _tested(bpftrace, dd, directory):
+def _tested(bpftrace, dd, directory, family):
     """What the self-test finds out when there is a tracer."""
     rejected = {}
     for probe in PROBES:
         problem = _exactness_problem(bpftrace, dd, probe, directory)
+        if problem is None and family:
+            problem = _exactness_problem(bpftrace, dd, probe, directory, family)
         if problem is None:
             return {
                 "available": True, "probe": probe, "rejected": rejected,

@@ -19,7 +19,9 @@ NAMES = (
 STATED = ("fields", "recognisers", "units", "headlines", "decisive", "result_lines")
 """What a benchmark cannot do without: where it is missing, runs would be measured and nothing made of them."""
 
-__all__ = ["BENCHMARKS", "Benchmark", "CaseError", "build_cases", "headlines_of", "in_words", "version_arguments"]
+__all__ = [
+    "BENCHMARKS", "Benchmark", "CaseError", "build_cases", "headlines_of", "in_words", "make_processes", "version_arguments",
+]  # fmt: skip
 
 
 def _benchmark_in(folder: str) -> Benchmark:
@@ -51,6 +53,11 @@ def headlines_of(benchmark: str) -> list[tuple[str, str]]:
 def version_arguments(tools: Iterable[str]) -> dict[str, list[str]]:
     """How each of these tools that is a benchmark is asked for its version."""
     return {name: list(BENCHMARKS[name].version_arguments) for name in tools if name in BENCHMARKS}
+
+
+def make_processes(tools: Iterable[str]) -> bool:
+    """Whether a benchmark among these tools has its work done by processes that it makes."""
+    return any(BENCHMARKS[name].makes_processes for name in tools if name in BENCHMARKS)
 
 
 def in_words(conjunction: str, *others: str) -> str:

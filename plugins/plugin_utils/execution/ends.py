@@ -140,6 +140,7 @@ def _run(plan: Plan, run: Run, role: str, port: int, ready_seconds: float) -> di
         "other_ports": [{"protocol": port.protocol, "port": port.number} for port in commands.ports[1:]],
         "stop": commands.stop,
         "traced": run.traced,
+        "family": benchmark.makes_processes,
         # The server waits for the client, so it may live longer: the client's limit is the one that is reported.
         "limit_seconds": benchmark.limit_seconds(run.parameters) + (ready_seconds if role == "server" else 0.0),
         "ready_seconds": ready_seconds,

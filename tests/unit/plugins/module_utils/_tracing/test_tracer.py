@@ -16,7 +16,17 @@ def test_a_command_counts_with_the_probe_it_is_given(probe: str, tmp_path: Path)
     argv = tracer.command("/bin/bpftrace", "count", probe, ["/bin/dd", "bs=1"], "/out", str(script))
     assert argv == ["/bin/bpftrace", "-f", "json", "-o", "/out", str(script), "-c", "/bin/dd bs=1"]
     assert script.read_text() == f"{probe} /pid == cpid/ {{ @calls[tid, comm, {tracer.PROBES[probe]}] = count(); }}\n"
-    assert tracer.script_text("time", probe) == tracer.TIME_SCRIPT
+    timed = tracer.script_text("time", probe)
+    assert timed.startswith("tracepoint:raw_syscalls:sys_enter /pid == cpid/ {")
+    assert timed.endswith("END { clear(@entered); clear(@call); }\n") and "@family" not in timed
+
+
+@pytest.mark.parametrize("mode", ["count", "time"])
+@pytest.mark.parametrize("probe", tracer.PROBES)
+def test_a_family_is_followed_from_fork_to_exit_and_leaves_no_map(mode: str, probe: str) -> None:
+    text = tracer.script_text(mode, probe, family=True)
+    assert text.index("sched_process_fork") < text.index("sys_enter /pid == cpid || @family[pid]/")
+    assert "delete(@family[tid])" in text and text.count("END {") == 1 and "clear(@family);" in text.splitlines()[-1]
 
 
 @pytest.mark.parametrize("argument", ["", "two words", "tab\t", 'quo"te', "quo'te", "back\\slash"])
