@@ -14,7 +14,7 @@ import yaml
 from bench import words
 from roots import RELEASES, Root, install, recap
 
-TOOLS = ("iperf3", "sockperf", "bpftrace")
+TOOLS = ("iperf3", "sockperf", "qperf", "bpftrace")
 SLOW = [pytest.param(version, marks=pytest.mark.slow) for version in RELEASES if version != "12"]
 
 
@@ -122,6 +122,10 @@ DISTRIBUTIONS: dict[str, tuple[str, str, str, str, list[str] | None]] = {
     "amazon-2": ("Amazon", "2", "RedHat", "yum", None),
     "amazon-2023": ("Amazon", "2023", "RedHat", "dnf", None),
 }
+# What brings qperf where it does not come from where sockperf does.
+QPERF: dict[str, list[str] | None] = {
+    "redhat-8": ["qperf"], "oraclelinux-8": ["qperf"], "leap-15": ["qperf"], "sles-15": ["qperf"],
+}
 PACKAGE_MANAGERS = ("dnf", "dnf5", "yum", "zypper")
 PRETEND = """
 - hosts: all
@@ -180,6 +184,22 @@ def chosen(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_iperf3_and_bpftrace_come_with_the_distribution(name: str, tool: str, chosen: str) -> None:
     package = "iperf" if tool == "iperf3" and DISTRIBUTIONS[name][2] == "Suse" else tool
     assert f'"msg": "{name}: {tool} is missing; would install {package}"' in chosen
+
+
+@pytest.fixture(scope="module")
+def chosen_of_qperf(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same of qperf, which some have that have no sockperf."""
+    return pretend(tmp_path_factory.mktemp("qperf"), list(DISTRIBUTIONS), ["qperf"], "--check")
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_qperf_comes_from_where_the_distribution_has_it(name: str, chosen_of_qperf: str) -> None:
+    distribution, version, *_, of_sockperf = DISTRIBUTIONS[name]
+    packages = QPERF.get(name, of_sockperf and [*of_sockperf[:-1], "qperf"])
+    if packages is not None:
+        assert f'"msg": "{name}: qperf is missing; would install {" and ".join(packages)}"' in chosen_of_qperf
+        return
+    assert f"{name}: no package of qperf is known for {distribution} {version}. " in chosen_of_qperf
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
