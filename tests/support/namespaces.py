@@ -24,7 +24,7 @@ PATIENT_SECONDS = 300.0
 """For what another process does: a machine with ten times the work it can do takes long, and a fact is worth it."""
 SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h
 NUMBERS: set[str] = set()
-"""Numbers of all namespaces that were made here, by which a host's state files are named."""
+"""Numbers of the namespaces that were made here, by which a host's state files are named."""
 
 
 def run(*argv: str, timeout: float = 300, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -63,14 +63,18 @@ class Host:
         for number in self.numbers():
             for name in (f"{number}.lock", f"{number}.claim", f"mtu-{number}.json"):
                 (STATE / name).unlink(missing_ok=True)
+        NUMBERS.discard(self.inode())  # the next namespace, of anybody, may have it
         run("ip", "netns", "del", self.name)
 
     def exists(self) -> bool:
         return Path(f"/run/netns/{self.name}").exists()
 
+    def inode(self) -> str:
+        return str(Path(f"/run/netns/{self.name}").stat().st_ino)
+
     def numbers(self) -> set[str]:
         """The kernel's two numbers of this namespace: that of its file, and the cookie where there are cookies."""
-        found = {str(Path(f"/run/netns/{self.name}").stat().st_ino)}
+        found = {self.inode()}
         with inside(self.name, socket.socket) as one, contextlib.suppress(OSError):  # kernels before 5.14
             found.add(str(struct.unpack("=Q", one.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0]))
         return found
