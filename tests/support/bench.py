@@ -36,7 +36,7 @@ class Bench:
         self.directory = directory
         self.playbook = "pairbench.lab.bench"
         self.variables: dict[str, Any] = {
-            "iperf3_seconds": 1, "sockperf_seconds": 1, "pairbench_blocks": 1,
+            "iperf3_seconds": 1, "sockperf_seconds": 1, "qperf_seconds": 1, "pairbench_blocks": 1,
             "ansible_python_interpreter": "/usr/bin/python3", "ansible_connection": "pairbench.lab.netns",
             "pairbench_spool": str(directory / "spool"),
         }

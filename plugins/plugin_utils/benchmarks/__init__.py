@@ -14,6 +14,7 @@ from .cases import build_cases
 NAMES = (
     "iperf3",
     "sockperf",
+    "qperf",
 )
 """The folders, in the order in which their recognisers read a text. A further benchmark is a further line."""
 STATED = ("fields", "recognisers", "units", "headlines", "decisive", "result_lines")

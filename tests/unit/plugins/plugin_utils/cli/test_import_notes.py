@@ -64,7 +64,7 @@ def test_import_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture
     empty.write_text("# Nothing\n", encoding="utf-8")
     options = ["--sweep", "s", "--configuration", "c", "--results", str(tmp_path)]
     assert main(["import", str(empty), *options]) == 2
-    assert "empty.md holds no output of iperf3 or sockperf" in capsys.readouterr().err
+    assert "empty.md holds no output of iperf3, sockperf or qperf" in capsys.readouterr().err
     assert main(["import", str(tmp_path / "none.md"), *options]) == 2
     assert "cannot read" in capsys.readouterr().err
     assert not (tmp_path / "s").exists()

@@ -71,7 +71,7 @@ def test_exit_status_two_when_nothing_is_recognised(
     file.write_bytes(content)
     status, findings, errors = parse(capsys, str(file))
     assert (status, findings) == (2, [])
-    assert f"{file} holds no output of iperf3, sockperf or bpftrace." in errors
+    assert f"{file} holds no output of iperf3, sockperf, qperf or bpftrace." in errors
 
 
 def test_files_that_cannot_be_read_are_named_and_the_others_still_parsed(

@@ -197,7 +197,7 @@ def test_a_wrong_duration_in_the_command_is_found() -> None:
 
 @pytest.mark.parametrize("text", ["", "# Nothing here\n", "```\niperf3 -s\n```\n"])
 def test_notes_without_results_are_refused_with_a_sentence(text: str) -> None:
-    with pytest.raises(NotesError, match="holds no output of iperf3 or sockperf"):
+    with pytest.raises(NotesError, match="holds no output of iperf3, sockperf or qperf"):
         import_text(text)
 
 
