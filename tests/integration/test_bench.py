@@ -144,7 +144,7 @@ def interrupted(bench: Bench, number: int, group: bool) -> str:
         os.killpg(process.pid, number)
     else:
         os.kill(process.pid, number)
-    output, _errors = process.communicate(timeout=60)
+    output, _errors = process.communicate(timeout=600)
     assert process.returncode != 0
     wait_until(lambda: not running(bench.pair), 60, "the end of every tool")
     assert all(host.listening() == "" for host in bench.pair.hosts)
@@ -167,7 +167,7 @@ def test_a_killed_controller_leaves_no_process_that_waits_to_be_heard(bench: Ben
     process = bench.start()
     wait_until(bench.kept_on_hosts, 90, "a run that is kept")
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     wait_until(lambda: not running(bench.pair), 60, "the end of every tool")
     wait_until(lambda: not controllers(bench), 30, "the end of every process of the controller")
 
@@ -179,7 +179,7 @@ def test_what_is_collected_is_not_counted_as_still_to_be_done(bench: Bench) -> N
     assert any(re.search(titles, line) for line in process.stdout)
     bench.pair.await_traffic()
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     wait_until(lambda: not running(bench.pair), 60, "the end of every tool")
     again = bench.run("-e", "pairbench_trace=false", "-e", "iperf3_seconds=4", "-e", "sockperf_seconds=4")
     assert_each_planned_run_once(bench, 2, again)
@@ -197,7 +197,7 @@ def test_an_invalid_run_is_a_record_and_fails_the_play(bench: Bench) -> None:
     process = bench.start("-e", '{"pairbench_benchmarks": ["iperf3"], "pairbench_trace": false, "iperf3_seconds": 5}')
     bench.pair.await_traffic(seconds=120)
     assert bench.pair.server.kill("iperf3")
-    output, _errors = process.communicate(timeout=120)
+    output, _errors = process.communicate(timeout=600)
     assert process.returncode == 2, output
     [row] = bench.table("runs")
     assert row["status"] in ("invalid", "failed") and row["reason"]

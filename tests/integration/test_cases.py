@@ -110,7 +110,7 @@ def test_the_mtu_that_a_killed_end_left_is_put_back_by_the_next_session(pair: Pa
     ends = started(pair, runs_of(pair, seconds=20, mtu=1300))
     os.kill(ends["client"].pid, signal.SIGKILL)
     finish(ends["server"])
-    ends["client"].wait(60)
+    ends["client"].wait(300)
     wait_until(lambda: not pids(pair.client, "iperf3"))
     assert mtus(pair) == (1500, 1300)
     seen = pair.session(runs_of(pair))
@@ -135,7 +135,7 @@ def test_what_a_living_session_has_set_is_left_alone_and_what_a_dead_one_has_set
     assert restore_on(pair.client) == "None" and mtus(pair) == (1300, 1300)
     for child in ends.values():
         child.kill()
-        child.wait(60)
+        child.wait(300)
     assert restore_on(pair.client) == "the MTU of d0 was put back to 1500, which a killed session left at 1300"
     assert restore_on(pair.client) == "None" and mtus(pair) == (1300, 1500)
     # An interface of the same name that is another one, and one that somebody has mended, are not touched.

@@ -92,7 +92,7 @@ class Pass:
         """Processes forked from the controller, each of which waits for a host."""
         return [pid for pid in children(self.process.pid) if b"ansible-playbook" in command_line(pid)]
 
-    def end(self, seconds: float = 150) -> int:
+    def end(self, seconds: float = 600) -> int:
         """The exit status. What went wrong is said by what it printed until then."""
         try:
             return self.process.wait(seconds)

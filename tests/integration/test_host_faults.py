@@ -260,7 +260,7 @@ def suffer_in(lab: Lab, fault: Fault, tracer: dict[str, Any]) -> None:
         for role, child in ends.items()
     }
     for child in ends.values():
-        child.wait(60)
+        child.wait(300)
     assert judged(results, runs) == ("failed", fault.reason), told(results)
     for role in ROLES:
         result = results[role]
@@ -421,7 +421,7 @@ def test_a_killed_module_has_kept_the_runs_before(lab: Lab, role: str) -> None:
     ends[role].kill()
     other = "client" if role == "server" else "server"
     result = finish(ends[other])
-    ends[role].wait(60)
+    ends[role].wait(300)
     results = {other: result, role: {"ends": {"run0": lab.kept(role)}}}
     assert judged({name: results[name] for name in ROLES}, runs) == ("valid", "")
     assert result["ends"]["run1"]["problem"]["reason"] == "peer_lost"
@@ -435,7 +435,7 @@ def test_a_module_that_does_not_come_is_missed(lab: Lab, number: int) -> None:
     ends["server"].send_signal(number)
     result = finish(ends["client"])
     ends["server"].send_signal(signal.SIGCONT)
-    ends["server"].wait(60)
+    ends["server"].wait(300)
     assert result["ends"]["run0"]["problem"]["reason"] == "peer_lost"
     lab.assert_measures_again()
 

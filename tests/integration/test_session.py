@@ -193,7 +193,7 @@ def kill_during_run(pair: Pair, role: str, number: int, tracer: dict[str, Any]) 
     os.kill(ends[role].pid, number)
     other = "client" if role == "server" else "server"
     result = finish(ends[other])
-    ends[role].wait(60)
+    ends[role].wait(300)
     end = result["ends"]["run0"]
     assert not end["timed_out"], "the other end waited for its limit instead of noticing"
     assert end["problem"]["reason"] == "peer_lost"
@@ -232,7 +232,7 @@ def test_when_the_controller_goes_away_the_run_is_finished_and_kept_and_no_other
     for child in ends.values():  # what the death of a controller looks like from a host
         child.stdout.close()
     for child in ends.values():
-        child.wait(60)
+        child.wait(300)
     assert_nothing_left(pair)
     for role, host in (("server", pair.server), ("client", pair.client)):
         [path] = spool_of(tmp_path, host.name)
@@ -254,7 +254,7 @@ def orphan(pair: Pair) -> None:
     for child in ends:
         child.stdout.close()
     for child in ends:
-        child.wait(60)
+        child.wait(300)
 
 
 def test_a_host_whose_controller_went_away_is_free_unless_the_next_one_has_come(pair: Pair) -> None:

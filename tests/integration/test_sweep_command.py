@@ -33,7 +33,7 @@ def start(bench: Bench, *arguments: str) -> subprocess.Popen[str]:
 
 def sweep(bench: Bench, *arguments: str) -> tuple[int, str]:
     process = start(bench, *arguments)
-    output, _nothing = process.communicate(timeout=200)
+    output, _nothing = process.communicate(timeout=600)
     return process.returncode, output
 
 
@@ -57,7 +57,7 @@ def test_blocks_with_a_period_then_interrupted_then_continued(bench: Bench) -> N
     process = start(bench, "--blocks", "3", "-e", "iperf3_seconds=1")
     wait_until(lambda: bool(running(bench.lab)), 60)
     process.send_signal(signal.SIGINT)
-    output, _nothing = process.communicate(timeout=60)
+    output, _nothing = process.communicate(timeout=600)
     assert process.returncode == 130, output
     assert "the same command continues: pairbench sweep -i lab.yml --blocks 3" in output
     assert [row["block"] for row in bench.table("runs")] == ["1", "2", "3"], "the tables are written at the end"
@@ -99,6 +99,6 @@ def test_a_sweep_that_another_controller_holds_has_a_status_of_its_own(bench: Be
     status, output = sweep(bench, "--blocks", "1", "-e", "iperf3_seconds=60")
     other, said = sweep(bench, "--blocks", "1", "--sweep", "other")
     holder.send_signal(signal.SIGINT)
-    holder.communicate(timeout=60)
+    holder.communicate(timeout=600)
     assert status == 4 and "is held by" in output, output
     assert other == 4 and "this host is held by sweep default" in said, "another sweep has the hosts: " + said

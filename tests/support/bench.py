@@ -72,7 +72,7 @@ class Bench:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
         return environment | {"ANSIBLE_NOCOLOR": "1"} | (changes or {"ANSIBLE_CALLBACKS_ENABLED": "pairbench.lab.summary"})
 
-    def run(self, *arguments: str, timeout: float = 300, **changes: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout: float = 900, **changes: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.command(*arguments), cwd=self.directory, env=self.environment(**changes),
                               capture_output=True, text=True, timeout=timeout, check=False)
 

@@ -68,7 +68,7 @@ class OrdinaryUser:
                  "ANSIBLE_NOCOLOR=1"]
         return [*become, "env", "-i", *plain, *argv]
 
-    def run(self, *argv: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def run(self, *argv: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.as_user(*argv), cwd=self.clone, capture_output=True, text=True, timeout=timeout,
                               check=False)
 

@@ -122,7 +122,7 @@ class Conductor:
             self._flush()
 
     def withdraw(self) -> None:
-        """Forget a plan that the play refused to begin, so that what was wrong can be mended under the same name.
+        """Forget a plan that the play refused to begin, so that what was wrong can be fixed under the same name.
 
         Not after an interrupt: then the hosts are still claimed for it, and the same command continues.
         """

@@ -1,4 +1,4 @@
-"""Hand-kept notes become a sweep: commands become cases, headings decide sides, outputs stay verbatim.
+"""Handwritten notes become a sweep: commands become cases, headings decide sides, outputs stay verbatim.
 
 Notes are Markdown or plain text: commands and outputs, usually in fences under headings. What they do not
 say stays unknown (``null``), so that a table has an empty cell and not a guess. What was derived, and what

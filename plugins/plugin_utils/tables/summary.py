@@ -26,7 +26,7 @@ def summarise(results: SweepResults) -> list[Row]:
     """Rows of summary.csv, in the order of the plan's cases and of the samples within a run.
 
     Headline figures come from untraced valid runs; those that need a trace come from traced ones. ``n_tried`` counts
-    the planned runs of that kind. Hand-kept notes have no twins: there every run counts. Raises ImportError where pandas
+    the planned runs of that kind. Handwritten notes have no twins: there every run counts. Raises ImportError where pandas
     or scipy is not installed.
     """
     import pandas as pd

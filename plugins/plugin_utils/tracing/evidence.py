@@ -67,7 +67,7 @@ def examine(record: Record, end: End, figures: Mapping[str, float], mismatch_of:
     mismatch = mismatch_of(record, end, rows, figures) if _comparable(end, rows) else None
     if mismatch is not None:
         checks["trace_mismatch"] = f"{end.side}: {mismatch}"
-    # Hand-kept notes are kept as they were written: that their tables belong to the run is only assumed.
+    # Handwritten notes are kept as they were written: that their tables belong to the run is only assumed.
     return Evidence(rows if record.imported or not checks else (), checks)
 
 

@@ -4,34 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import main as cli
-from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Plan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import load_or_create, load_plan, store_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.model import Plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import load_or_create, load_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.shards import in_stages, stages_of
-
-
-def plan(count: int, hypervisors: dict[str, str] | None = None, **changes: Any) -> Plan:
-    hosts = {f"h{number:02}": f"10.0.0.{number}" for number in range(1, count + 1)}
-    return make_plan(
-        **{
-            "sweep": "s", "configuration": "c", "hosts": hosts, "cases": {"iperf3": [CaseSpec("iperf3", "case", {}, 1.0)]},
-            "directions": {"iperf3": "first_serves"}, "blocks": 1, "seed": 1,
-            "settings": {"pairbench_hypervisor": hypervisors or {}}, **changes,
-        }
-    )
-
-
-def sweep(folder: Path, made: Plan, records: dict[str, str]) -> Path:
-    store_plan(folder, made)
-    (folder / "records").mkdir()
-    for name, marker in records.items():
-        text = f'{{"attempt": 1, "marker": "{marker}", "run": {{"run_id": "{name}"}}}}'
-        (folder / "records" / f"{name}.json").write_text(text, encoding="utf-8")
-    return folder
+from plans import small_plan as plan
+from plans import stored_sweep as sweep
 
 
 def copy_of(made: Plan, uid: str) -> Plan:

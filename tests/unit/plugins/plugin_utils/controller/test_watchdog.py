@@ -88,18 +88,20 @@ def test_a_stopped_program_is_told_to_end_and_its_worker_comes_back(workers: Wor
 
 
 def test_a_program_that_does_not_end_is_killed_with_all_that_it_started(workers: Workers) -> None:
-    worker = workers.start("slow", "sh", "-c", f"sh -c \"{STUBBORN}\" & {STUBBORN}", seconds=0.2)
+    worker = workers.start("slow", "sh", "-c", f"sh -c \"{STUBBORN}\" & {STUBBORN}", seconds=600)
     wait_until(lambda: len(descendants(worker.pid)) >= 3)
     everything = descendants(worker.pid)
+    workers.watch.hasten("slow", 0.2)  # not before all are there
     assert said(worker) == str(-signal.SIGKILL)
     wait_until(lambda: all(state_of(pid) in ("", "Z") for pid in everything))
     assert workers.watch.end("slow")
 
 
 def test_a_stopped_worker_is_killed_and_what_it_started_is_left_to_see_that(workers: Workers) -> None:
-    worker = workers.start("slow", "sleep", "600", seconds=0.2)
+    worker = workers.start("slow", "sleep", "600", seconds=600)
     (started,) = children(worker.pid)
     os.kill(worker.pid, signal.SIGSTOP)
+    workers.watch.hasten("slow", 0.2)
     assert worker.wait(60) == -signal.SIGKILL
     assert state_of(started) == "S"
     os.kill(started, signal.SIGKILL)

@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec
-from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan
 from hypothesis import given
 from hypothesis import strategies as st
-
-CASES = {
-    "iperf3": [CaseSpec("iperf3", "P1", {"parallel": 1}, 5.0), CaseSpec("iperf3", "P4", {"parallel": 4}, 5.0)],
-    "sockperf": [CaseSpec("sockperf", "pp", {}, 7.0)],
-}
-DIRECTIONS = {"iperf3": "first_serves", "sockperf": "second_serves"}
-
-
-def hosts(count: int) -> dict[str, str]:
-    return {f"h{number}": f"10.0.{number // 250}.{number % 250 + 1}" for number in range(count)}
-
-
-def plan(count: int = 2, **changes: Any) -> Any:
-    given = {"sweep": "s", "configuration": "c", "hosts": hosts(count), "cases": CASES, "directions": DIRECTIONS,
-             "blocks": 3, "seed": 7, "settings": {"a": 1}}
-    return make_plan(**(given | changes))
+from plans import CASES, plan
 
 
 @given(st.integers(2, 9), st.integers(0, 2**31), st.sampled_from(["rounds", "isolated"]), st.booleans())

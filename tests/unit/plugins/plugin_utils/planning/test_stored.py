@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec
-from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError, make_plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import (
     load_or_create,
     load_plan,
@@ -16,22 +15,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored impo
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.files import StorageError, make_directory
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.lock import held_by
-
-CASES = {
-    "iperf3": [CaseSpec("iperf3", "P1", {"parallel": 1}, 5.0), CaseSpec("iperf3", "P4", {"parallel": 4}, 5.0)],
-    "sockperf": [CaseSpec("sockperf", "pp", {}, 7.0)],
-}
-DIRECTIONS = {"iperf3": "first_serves", "sockperf": "second_serves"}
-
-
-def hosts(count: int) -> dict[str, str]:
-    return {f"h{number}": f"10.0.{number // 250}.{number % 250 + 1}" for number in range(count)}
-
-
-def plan(count: int = 2, **changes: Any) -> Any:
-    given = {"sweep": "s", "configuration": "c", "hosts": hosts(count), "cases": CASES, "directions": DIRECTIONS,
-             "blocks": 3, "seed": 7, "settings": {"a": 1}}
-    return make_plan(**(given | changes))
+from plans import plan
 
 
 def test_a_stored_plan_reads_back_and_grows_but_never_changes(tmp_path: Path) -> None:

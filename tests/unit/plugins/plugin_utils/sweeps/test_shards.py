@@ -1,31 +1,18 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Plan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.model import Plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import (
     PlanError,
     Selection,
     directed_pairs,
-    make_plan,
     run_count,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.rounds import check_rounds, resources_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.shards import Stage, in_stages, stages_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-
-def plan(count: int, hypervisors: dict[str, str] | None = None, **changes: Any) -> Plan:
-    hosts = {f"h{number:02}": f"10.0.0.{number}" for number in range(1, count + 1)}
-    return make_plan(
-        **{
-            "sweep": "s", "configuration": "c", "hosts": hosts, "cases": {"iperf3": [CaseSpec("iperf3", "case", {}, 1.0)]},
-            "directions": {"iperf3": "first_serves"}, "blocks": 1, "seed": 1,
-            "settings": {"pairbench_hypervisor": hypervisors or {}}, **changes,
-        }
-    )
+from plans import small_plan as plan
 
 
 def pairs_of(made: Plan) -> set[frozenset[str]]:
