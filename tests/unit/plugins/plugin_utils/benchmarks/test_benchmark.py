@@ -30,6 +30,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record impor
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.decisions import widths
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.levels import level_rows
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
+from captured import judged, sweep_of
 from clone import CAPTURES
 
 NAME = "yardstick"
@@ -138,7 +139,8 @@ def test_the_benchmark_says_how_long_a_run_is_and_what_was_planned() -> None:
 
 
 def test_a_benchmark_without_intervals_has_no_rows_of_levels() -> None:
-    assert level_rows([record(BULK, "bytes", level=1)]) == []
+    document = record(BULK, "bytes", level=1)
+    assert level_rows(sweep_of([document]), [judged(document)]) == []
 
 
 def test_its_metrics_are_shown_and_decide() -> None:
