@@ -123,7 +123,7 @@ class LivePass:
         self.recorded.setdefault(host, set()).update(names)
 
 
-NO_PASS = "No sweep has been planned in this play: use the role pairbench.lab.bench"
+NOT_PLANNED = "No sweep has been planned in this play: use the role pairbench.lab.bench"
 CALLBACK_OFF = (
     "The callback that writes the records is off. Set callbacks_enabled = pairbench.lab.summary in ansible.cfg, or "
     "ANSIBLE_CALLBACKS_ENABLED=pairbench.lab.summary in the environment"
@@ -156,7 +156,7 @@ def current() -> LivePass | None:
 def required() -> LivePass:
     """The pass of this process. Raises PlanError where there is none."""
     if not _current:
-        raise PlanError(NO_PASS)
+        raise PlanError(NOT_PLANNED)
     return _current[0]
 
 
