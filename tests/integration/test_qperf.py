@@ -64,6 +64,7 @@ def calls(bench: Bench, sweep: str, run_id: str, side: str) -> Mapping[str, int]
     return found
 
 
+@pytest.mark.slow
 def test_its_tests_are_measured_and_counted_at_both_ends(pair: Pair, tmp_path: Path) -> None:
     bench = Bench(pair, tmp_path)
     bench.variables |= {"pairbench_benchmarks": ["qperf"], "qperf_cases": CASES}
