@@ -170,6 +170,8 @@ class Benchmark(ABC):
     """Parameters that an output shows in the values of a plan, so that the two are compared."""
     server_reports: bool = True
     """Whether the server prints what the client's figures are compared with; if not, its output is not looked at."""
+    by_default: bool = True
+    """Whether it is measured where nobody chooses benchmarks (``pairbench_benchmarks``)."""
     makes_processes: bool = False
     """Whether its work is done by processes that it makes, whose system calls are then counted too."""
     has_intervals: bool = False

@@ -19,8 +19,9 @@ from pathlib import Path
 from ..benchmarks import BENCHMARKS, version_arguments
 from .launcher import RootlessError
 
-PACKAGES = {name: benchmark.package or name for name, benchmark in BENCHMARKS.items()} | {"ip": "iproute2", "tc": "iproute2"}
-"""Command to the package that has it."""
+USUAL = {name: benchmark.package or name for name, benchmark in BENCHMARKS.items() if benchmark.by_default}
+PACKAGES = USUAL | {"ip": "iproute2", "tc": "iproute2"}
+"""Command to the package that has it: what a measurement needs where nobody chooses benchmarks."""
 VERSION = version_arguments(BENCHMARKS) | {"ip": ["-V"], "tc": ["-V"]}
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where ip(8) and tc(8) may be, which an ordinary user's PATH leaves out."""

@@ -61,6 +61,7 @@ class Qperf(Benchmark):
     result_lines = "latency, bw or recv_bw rows"
     reasons = checks.REASONS
     compared = ("test", "message_bytes")
+    by_default = False
     makes_processes = True
 
     def problems(self, parameters: Mapping[str, Any]) -> list[str]:
