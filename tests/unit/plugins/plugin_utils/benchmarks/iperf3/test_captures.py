@@ -11,29 +11,16 @@ import os
 import clone
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.iperf3.json_output import (
-    JsonRecogniser,
     load,
     parse_document,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.iperf3.text_output import TextRecogniser
 from ansible_collections.pairbench.lab.plugins.plugin_utils.parsing.finding import Finding
+from recognised import recognise
 
 CAPTURES = clone.CAPTURES / "iperf3"
 GOLDEN = CAPTURES / "golden.txt"
 FILES = sorted(path for path in CAPTURES.rglob("*.*") if path.suffix in (".json", ".txt") and path != GOLDEN)
 NAMES = [str(path.relative_to(CAPTURES)) for path in FILES]
-
-
-def recognise(text: str) -> list[Finding]:
-    """Feed both recognisers, as the scanner of files does."""
-    recognisers = (JsonRecogniser(), TextRecogniser())
-    found: list[Finding] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        for recogniser in recognisers:
-            found += recogniser.feed(line, number)
-    for recogniser in recognisers:
-        found += recogniser.close()
-    return found
 
 
 def describe(name: str, finding: Finding) -> list[str]:

@@ -11,13 +11,12 @@ from typing import Any
 import clone
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.iperf3.json_output import (
-    JsonRecogniser,
     parse_document,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.iperf3.text_output import TextRecogniser
 from ansible_collections.pairbench.lab.plugins.plugin_utils.parsing.finding import Finding
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recognised import recognise
 
 CAPTURES = clone.CAPTURES / "iperf3"
 FILES = sorted(
@@ -38,17 +37,6 @@ EVERY_BYTE = [
 @cache
 def text_of(name: str) -> str:
     return (CAPTURES / name).read_text()
-
-
-def recognise(text: str) -> list[Finding]:
-    recognisers = (JsonRecogniser(), TextRecogniser())
-    found: list[Finding] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        for recogniser in recognisers:
-            found += recogniser.feed(line, number)
-    for recogniser in recognisers:
-        found += recogniser.close()
-    return found
 
 
 @cache
