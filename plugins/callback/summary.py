@@ -21,7 +21,9 @@ import os
 import signal
 from pathlib import Path
 
+from ansible import constants
 from ansible.plugins.callback import CallbackBase
+from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.polling import PollInterval
 from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.processes import end_workers
 from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.watchdog import Watchdog
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
@@ -45,15 +47,18 @@ class CallbackModule(CallbackBase):
         super().__init__(*args, **kwargs)
         self._owner = os.getpid()
         self._conductor = None
+        self._polling = PollInterval(constants)
         self._watchdog = Watchdog(_worker_of, lambda: os.kill(self._owner, signal.SIGINT))
         live_pass.announce_conductor()
         atexit.register(self._finish_broken_off)
 
     def v2_playbook_on_task_start(self, task, is_conditional):
         if self._conductor is not None and os.getpid() == self._owner:
+            self._polling.restore()
             self._conductor.flush()
             if task.action == STEP:
                 self._conductor.begin_step(task.get_vars()["_bench_step"]["index"])
+                self._polling.lengthen()
 
     def v2_runner_on_start(self, host, task):
         """A worker is about to be started. Tasks of others, in the same play, may take as long as they like."""
@@ -88,6 +93,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats):
         if self._conductor is not None and os.getpid() == self._owner:
+            self._polling.restore()
             self._conductor.withdraw()
             self._conductor.finish()
 
