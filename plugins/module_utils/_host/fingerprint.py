@@ -61,10 +61,11 @@ def tool(name, version_arguments=VERSION_ARGUMENTS):
         return None
     text = run_text([path, *version_arguments]) or ""
     version = text.splitlines()[0].strip()[:MOST_VERSION] if text else ""
-    return {"path": path, "version": version, "sha256": _digest(path)}
+    return {"path": path, "version": version, "sha256": file_digest(path)}
 
 
-def _digest(path):
+def file_digest(path):
+    """SHA-256 of a file's content, in hexadecimal. Raises OSError."""
     found = hashlib.sha256()
     with open(path, "rb") as handle:
         for part in iter(lambda: handle.read(1 << 20), b""):

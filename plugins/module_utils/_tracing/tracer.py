@@ -24,6 +24,7 @@ import time
 
 from ansible_collections.pairbench.lab.plugins.module_utils._host.children import kept_text, limit_files
 from ansible_collections.pairbench.lab.plugins.module_utils._host.private_files import RunFolder
+from ansible_collections.pairbench.lab.plugins.module_utils._tracing import proven
 
 PROBES = {
     # The faster of the two comes first; it does not exist in every bpftrace, so each host tests it.
@@ -230,11 +231,24 @@ def self_test(family=False):
         result["reason"] = tracefs
         return result
     try:
-        with RunFolder() as directory:
-            result.update(_tested(result["path"], dd, directory, family))
+        result.update(_proved(result["path"], dd, family))
     except (OSError, subprocess.SubprocessError) as error:
         result.update(available=False, reason="the tracer's self-test failed: %s" % error)
     return result
+
+
+def _proved(bpftrace, dd, family):
+    """What the self-test finds out when there is a tracer, or has found out under the same conditions."""
+    name = "tracer-family" if family else "tracer"
+    scripts = [script_text("count", probe, following) for probe in PROBES for following in (False, family)]
+    conditions = proven.conditions([bpftrace, dd], scripts)
+    known = proven.recall(name, conditions)
+    if known is None:
+        with RunFolder() as directory:
+            known = _tested(bpftrace, dd, directory, family)
+        if known.get("available") and known["cost_ns_per_call"] is not None:
+            proven.remember(name, conditions, known)
+    return known
 
 
 def _tested(bpftrace, dd, directory, family):
