@@ -14,9 +14,17 @@ from ansible_collections.pairbench.lab.plugins.module_utils._tracing.guest_proce
 MARK = f"pbunit-guest-{os.getpid()}"
 
 
+def started(mark: str) -> subprocess.Popen[bytes]:
+    """A process that has its command line: the kernel tells of the new program before it has written that down."""
+    process = subprocess.Popen([sys.executable, "-c", "input(print(flush=True))", mark], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE)  # fmt: skip
+    assert process.stdout is not None and process.stdout.readline() == b"\n"
+    return process
+
+
 @pytest.fixture
 def guest() -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-c", "input()", MARK], stdin=subprocess.PIPE)
+    process = started(MARK)
     yield process
     process.kill()
     process.wait()
@@ -38,7 +46,7 @@ def test_a_guest_is_found_by_its_pid_file_and_by_a_rule(guest: subprocess.Popen[
 def test_who_looks_is_not_found_and_a_rule_fits_one_process_only() -> None:
     with pytest.raises(VmmNotFound, match="the command line of no process has"):
         find({"match": f"{MARK}-nobody"})
-    twice = [subprocess.Popen([sys.executable, "-c", "input()", f"{MARK}-two"], stdin=subprocess.PIPE) for _ in range(2)]
+    twice = [started(f"{MARK}-two") for _ in range(2)]
     try:
         with pytest.raises(VmmNotFound, match="fits 2 processes, it must fit one"):
             find({"match": f"{MARK}-two"})
