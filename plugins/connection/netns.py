@@ -11,9 +11,20 @@ description:
   - Only the network differs, and the file system where O(netns_root) names one. The mount namespace stays, so that
     tracefs is seen as it is on the controller (C(ip netns exec) would hide it).
   - Entering a namespace needs root; when Ansible does not run as root, C(sudo -n) is put in front.
-extends_documentation_fragment:
-  - connection_pipelining
 options:
+  pipelining:
+    description:
+      - Whether what a task executes is handed over on standard input, without files and the commands that make and remove
+        them. Only a C(sudo) that demands a terminal, or C(su), forbids it.
+    type: boolean
+    default: true
+    env:
+      - name: ANSIBLE_PIPELINING
+    ini:
+      - section: connection
+        key: pipelining
+    vars:
+      - name: ansible_pipelining
   netns:
     description: Name of the network namespace, as C(ip netns) knows it.
     type: str
