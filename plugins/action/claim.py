@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.hand_over import end_with_controller
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
@@ -14,6 +14,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.replies im
     claim_reply,
     cut_off,
     interpreter_facts,
+    not_run,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.tasks import claim_arguments
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError
@@ -39,10 +40,16 @@ class ActionModule(ActionBase):
             result.update(skipped=True, skip_reason=why)
             return result
         arguments = claim_arguments(live, host, state)
-        returned = answer(
-            lambda: self._execute_module(module_name=CLAIM, module_args=arguments, task_vars=task_vars), host
-        )
+        returned = answer(lambda: self._reach(arguments, task_vars), host)
         end_with_controller(controller)
         reply = claim_reply(returned, host, live.plan, arguments["forget"])
-        result.update(cut_off(returned) or reply | interpreter_facts(returned))
+        interpreter = {"interpreter": (self._used_interpreter or "").removeprefix("#!").strip()}
+        result.update(cut_off(returned) or not_run(returned) or reply | interpreter | interpreter_facts(returned))
         return result
+
+    def _reach(self, arguments, task_vars):
+        """The first word with the host in a pass: whatever Ansible itself has against it, the host is away."""
+        try:
+            return self._execute_module(module_name=CLAIM, module_args=arguments, task_vars=task_vars)
+        except AnsibleError as error:
+            raise AnsibleConnectionFailure(str(error)) from error

@@ -56,6 +56,10 @@ options:
     type: list
     elements: str
     default: []
+  root:
+    description: Whether a user other than root is refused.
+    type: bool
+    default: false
 author:
   - The pairbench maintainers
 """
@@ -79,6 +83,10 @@ forgotten:
   type: list
   elements: str
   returned: success
+program:
+  description: Path of the program on the host that executes what a step asks for, so that no module has to be sent for it.
+  type: str
+  returned: when the host is claimed and can keep it
 refusal:
   description: C(held) where another sweep has the host.
   type: str
@@ -87,7 +95,17 @@ refusal:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pairbench.lab.plugins.module_utils._host.lock import HostBusy
+from ansible_collections.pairbench.lab.plugins.module_utils._host.privileges import require_root
+from ansible_collections.pairbench.lab.plugins.module_utils._resident import code, program
 from ansible_collections.pairbench.lab.plugins.module_utils._session.host_claim import claim_host, release_host
+
+
+def resident_program():
+    """The path of the program that executes what a step asks for, None where the host cannot keep it."""
+    try:
+        return code.installed(program.__name__)
+    except OSError:
+        return None
 
 
 def main():
@@ -103,12 +121,15 @@ def main():
             "orphan_seconds": {"type": "float", "default": 60},
             "spool": {"type": "str", "default": "/var/lib/pairbench/spool"},
             "forget": {"type": "list", "elements": "str", "default": []},
+            "root": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     params = module.params
     if module.check_mode:
         module.exit_json(changed=False, spooled=[], forgotten=[])
+    if params["root"]:
+        require_root(module, "%s: no root. Installing and tracing need it" % params["host"])
     change = claim_host if params["state"] == "present" else release_host
     try:
         forgotten, spooled = change(params)
@@ -119,7 +140,8 @@ def main():
         )
     except OSError as error:
         module.fail_json(msg="%s: the host cannot be claimed: %s" % (params["host"], error))
-    module.exit_json(changed=False, spooled=spooled, forgotten=forgotten)
+    resident = resident_program() if params["state"] == "present" else None
+    module.exit_json(changed=False, spooled=spooled, forgotten=forgotten, program=resident)
 
 
 if __name__ == "__main__":

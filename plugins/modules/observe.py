@@ -64,36 +64,14 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._host.children import Wakeup
-from ansible_collections.pairbench.lab.plugins.module_utils._session.observer import observe_all
-
-WATCH_OPTIONS = {
-    "guest": {"type": "str", "required": True},
-    "side": {"type": "str", "choices": ["server", "client"], "required": True},
-    "hypervisor": {"type": "str", "required": True},
-    "selector": {"type": "dict", "required": True},
-    "address": {"type": "str", "required": True},
-    "control_port": {"type": "int", "default": 5200},
-    "namespace": {"type": "str", "default": ""},
-    "token": {"type": "str", "required": True, "no_log": True},
-    "rendezvous_seconds": {"type": "float", "default": 60},
-    "limit_seconds": {"type": "float", "required": True},
-    "tracer": {"type": "dict", "default": {}},
-    "trace_mode": {"type": "str", "choices": ["count", "time"], "default": "count"},
-}
+from ansible_collections.pairbench.lab.plugins.module_utils._resident.tasks import OBSERVE_OPTIONS, observe_report
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec={
-            "watches": {"type": "list", "elements": "dict", "required": True, "options": WATCH_OPTIONS},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=OBSERVE_OPTIONS, supports_check_mode=True)
     if module.check_mode:
         module.exit_json(changed=False, problems={})
-    problems = observe_all(module.params["watches"], Wakeup)
-    module.exit_json(changed=False, problems=problems)
+    module.exit_json(**observe_report(module.params))
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ options:
     type: list
     elements: dict
     required: true
-    options:
+    suboptions:
       run_id: {description: Name of the run., type: str, required: true}
       argv: {description: Command of this end., type: list, elements: str, required: true}
       protocol: {description: Transport of the port to watch., type: str, choices: [tcp, udp], default: tcp}
@@ -105,7 +105,7 @@ options:
         type: list
         elements: dict
         default: []
-        options:
+        suboptions:
           protocol: {description: Transport., type: str, choices: [tcp, udp], default: tcp}
           port: {description: Port number., type: int, required: true}
       stop:
@@ -194,75 +194,14 @@ problem:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._host.children import Wakeup
-from ansible_collections.pairbench.lab.plugins.module_utils._session.session import run_session
-
-RUN_OPTIONS = {
-    "run_id": {"type": "str", "required": True},
-    "argv": {"type": "list", "elements": "str", "required": True},
-    "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
-    "port": {"type": "int", "required": True},
-    "other_ports": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {
-            "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
-            "port": {"type": "int", "required": True},
-        },
-    },
-    "stop": {"type": "str", "choices": ["exits", "interrupt"], "default": "interrupt"},
-    "traced": {"type": "bool", "default": False},
-    "family": {"type": "bool", "default": False},
-    "limit_seconds": {"type": "float", "required": True},
-    "ready_seconds": {"type": "float", "default": 30},
-    "mtu": {"type": "int", "default": 0},
-    "cpus": {"type": "str", "default": ""},
-    "user": {"type": "str", "default": ""},
-    "congestion": {"type": "str", "default": ""},
-    "capabilities": {"type": "list", "elements": "str", "choices": ["net_admin", "net_raw"], "default": []},
-}
+from ansible_collections.pairbench.lab.plugins.module_utils._resident.tasks import SESSION_OPTIONS, session_report
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec={
-            "role": {"type": "str", "choices": ["server", "client"], "required": True},
-            "host": {"type": "str", "required": True},
-            "address": {"type": "str", "required": True},
-            "peer_address": {"type": "str", "required": True},
-            "control_port": {"type": "int", "default": 5200},
-            "token": {"type": "str", "required": True, "no_log": True},
-            "owner": {"type": "str", "default": "pairbench"},
-            "rendezvous_seconds": {"type": "float", "default": 60},
-            "patience_seconds": {"type": "float", "default": 15},
-            "tool_version": {"type": "str", "default": ""},
-            "tracer": {"type": "dict", "default": {}},
-            "trace_mode": {"type": "str", "choices": ["count", "time"], "default": "count"},
-            "sweep": {"type": "str", "default": ""},
-            "claim": {"type": "str", "default": ""},
-            "lease_seconds": {"type": "float", "default": 600},
-            "boot_id": {"type": "str", "default": ""},
-            "spool": {"type": "str", "default": ""},
-            "observers": {"type": "dict", "default": {}},
-            "forget": {"type": "list", "elements": "str", "default": []},
-            "runs": {"type": "list", "elements": "dict", "required": True, "options": RUN_OPTIONS},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=SESSION_OPTIONS, supports_check_mode=True)
     if module.check_mode:
         module.exit_json(changed=True, role=module.params["role"], ends={}, problem=None)
-    outcome = run_session(module.params, Wakeup())
-    module.exit_json(
-        changed=True,
-        role=module.params["role"],
-        ends=outcome.ends,
-        met=outcome.met,
-        kept=outcome.kept,
-        forgotten=outcome.forgotten,
-        spool_problem=outcome.spool_problem,
-        problem=outcome.problem,
-    )
+    module.exit_json(**session_report(module.params))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ MARK = "PAIRBENCH_TESTS_OF"
 TEMPROOT = "PYTEST_DEBUG_TEMPROOT"  # pytest's own variable for where its folders are
 STATE = (("/run/pairbench", "*"), ("/run/lock", "pairbench*"))
 SPOOLS = "/var/lib/pairbench"
+KEPT_STATE = re.compile(r"tracer[a-z-]*\.proven\.json|code-[0-9a-f]{16}")
+"""What a host keeps until it is started again: what was proved of its tracer, and our code."""
 KEPT = re.compile(r"pairbench-test-(roots|vm)-\d+")
 ANSIBLES = re.compile(r"ansible|ansible_.*_payload_.*")
 TRACING = ("/sys/kernel/tracing", "/sys/kernel/debug", "/sys/kernel/debug/tracing")
@@ -96,7 +98,7 @@ class Session:
 
     def _files(self) -> Iterator[Path]:
         for folder, pattern in STATE:
-            there = Path(folder).glob(pattern)
+            there = (path for path in Path(folder).glob(pattern) if not KEPT_STATE.fullmatch(path.name))
             yield from (path for path in there if self._alone or NUMBERS & set(re.findall(r"\d+", path.name)))
         yield from map(Path, self._ours(map(str, Path(SPOOLS).rglob("*"))))
         yield from (path for path in self.folder.iterdir() if not ANSIBLES.fullmatch(path.name))

@@ -179,6 +179,8 @@ class Conductor:
         else:
             self._keeper.forgotten(host, values.get("forgotten", ()))
             self._keeper.take(host, values.get("spooled", ()))
+            if values.get("program") and values.get("interpreter"):
+                self.live.residents[host] = (values["interpreter"], values["program"])
 
     def take_failure(self, host: str, action: str, no_answer: str = "") -> None:
         """A task failed for a host."""

@@ -46,6 +46,8 @@ class LivePass:
     """Hosts that dropped out, with the reason; their sessions are left out until the next block."""
     prepared: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """By host, what it said that it is and can do (`replies.probe_reply`); no session begins on others."""
+    residents: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By host, interpreter and path of the program that stays there for its steps (`tasks.Resident`), where there is one."""
     recorded: dict[str, set[str]] = field(default_factory=dict)
     """By host, names in its spool of what has safely become part of a record."""
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))

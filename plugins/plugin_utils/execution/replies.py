@@ -12,7 +12,7 @@ host and the field; the other runs stand. ``ignored`` has sentences about what w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ..benchmarks import BENCHMARKS
@@ -124,6 +124,7 @@ OBSERVATION: Mapping[str, Check] = {
     "seconds": optional(SECONDS),
     "problem": optional(PROBLEM),
 }
+PROGRAM = raw_text(4096, re.compile(r"/[A-Za-z0-9_.+/-]*"))
 PATH = raw_text(4096, re.compile(r"/[^\0]*"))
 TOOL: Mapping[str, Check] = {"path": PATH, "version": LINE, "sha256": raw_text(64, re.compile("[0-9a-f]{64}"))}
 TRACER: Mapping[str, Check] = {
@@ -169,6 +170,12 @@ def cut_off(returned: Mapping[str, Any]) -> dict[str, Any]:
     if returned.get("failed") and isinstance(returned.get("rc"), int) and returned["rc"] < 0:
         return {"unreachable": True, "msg": f"the connection was ended by signal {-returned['rc']}"}
     return {}
+
+
+def not_run(returned: Mapping[str, Any]) -> dict[str, Any]:
+    """The result where the host could not execute the module at all (no Python, say): for us it is a host that is away."""
+    ran = not {"module_stdout", "module_stderr"} & set(returned)
+    return {} if ran or not returned.get("failed") else {"unreachable": True, "msg": failure_of(returned)}
 
 
 def interpreter_facts(returned: Mapping[str, Any]) -> dict[str, Any]:
@@ -240,7 +247,7 @@ def claim_reply(returned: Mapping[str, Any], host: str, plan: Plan, forget: Coll
     """What the module that claims a host returned: ``failed`` with ``msg``, ``malformed``, or ``spooled`` and ``forgotten``.
 
     Of what the host keeps, ``spooled`` has the ENDs of runs of this plan in which it has that side. ``forget`` are the names
-    that it was told to forget.
+    that it was told to forget. ``program`` is the path of the program that stays on the host for its steps, or None.
     """
     ignored = _Ignored(host)
     refusal = _refusal(returned)
@@ -258,19 +265,21 @@ def claim_reply(returned: Mapping[str, Any], host: str, plan: Plan, forget: Coll
         "changed": False,
         "spooled": spooled,
         "forgotten": _forgotten(returned, forget, ignored),
+        "program": ignored.take(returned, "program", optional(PROGRAM), None),
         "ignored": ignored.sentences,
     }
 
 
-def probe_reply(returned: Mapping[str, Any], host: str, tools: Iterable[str]) -> dict[str, Any]:
+def probe_reply(returned: Mapping[str, Any], host: str, tools: Sequence[str], trace: bool) -> dict[str, Any]:
     """What a host says that it is and can do: ``failed`` with ``msg``, or what the module documents.
 
-    ``tools`` are those that it was asked about. Where the reply cannot be used, ``malformed`` says why, and nothing else is
-    there: such a host takes no part.
+    ``tools`` are those that it was asked about, ``trace`` whether it was asked about the tracer; ``lacks`` names those of
+    them that are missing or do not work, each by its role. Where the reply cannot be used, ``malformed`` says why, and
+    nothing is lacking: such a host takes no part.
     """
     refusal = _refusal(returned)
     if refusal:
-        return {"changed": False} | refusal
+        return {"changed": False, "lacks": []} | refusal
     schema: dict[str, Check] = {
         "changed": flag_of,
         "restored": optional(TEXT),
@@ -284,11 +293,13 @@ def probe_reply(returned: Mapping[str, Any], host: str, tools: Iterable[str]) ->
     try:
         reply: dict[str, Any] = fields(schema)(returned, "the reply")
     except WrongShape as fault:
-        return {"changed": False, "malformed": f"{host}: {fault}"}
+        return {"changed": False, "malformed": f"{host}: {fault}", "lacks": []}
     if "bpftrace" not in (returned.get("tools") or {}):
         del reply["tools"]["bpftrace"]
     reply["problems"] = [printable(problem, LONGEST_LINE) for problem in reply["problems"]]
     reply["tracer"]["reason"] = printable(reply["tracer"]["reason"] or "", LONGEST_LINE)
+    reply["lacks"] = [name for name in tools if reply["tools"][name] is None]
+    reply["lacks"] += ["bpftrace"] if trace and not reply["tracer"]["available"] else []
     return reply
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +15,12 @@ from .ends import end_of, orphan_seconds, session_of, side_of, silence_seconds
 from .live_pass import LivePass
 from .replies import observe_reply, session_reply
 
+COLLECTION = "pairbench.lab."
 SESSION = "pairbench.lab.session"
 OBSERVE = "pairbench.lab.observe"
 RESTS = "this host rests in this step"
+NOT_THERE = 2
+"""Python's exit status where it cannot open the file that it is to execute."""
 NOTHING_TO_OBSERVE = "no guest of this host is traced in this step"
 
 
@@ -27,6 +32,49 @@ class HostTask:
     arguments: Mapping[str, Any]
     read: Callable[[Mapping[str, Any]], dict[str, Any]]
     """Makes of what the module returned what may be used of it."""
+
+
+@dataclass(frozen=True)
+class Resident:
+    """The program that stays on a host for the length of a pass, so that no module has to be sent for each step."""
+
+    interpreter: str
+    """The Python that Ansible starts modules with there."""
+    path: str
+
+    @property
+    def command(self) -> str:
+        """For the host's shell. What is to be done comes on standard input, where nobody else sees the token."""
+        return f"{self.interpreter} -I -S {shlex.quote(self.path)}"
+
+    @staticmethod
+    def request(task: HostTask) -> bytes:
+        """What the program reads."""
+        asked = {"module": task.module.removeprefix(COLLECTION), "arguments": dict(task.arguments)}
+        return json.dumps(asked).encode("utf-8", "surrogateescape")
+
+    @staticmethod
+    def answer(status: int, stdout: str, stderr: str) -> Mapping[str, Any] | None:
+        """What the program wrote, in the shape of a module's result; None where the program is not there any more.
+
+        Lines before it, as a login shell may print, are passed over. Raises RecursionError for what is nested too deep.
+        """
+        if status == NOT_THERE and not stdout.strip():
+            return None
+        for line in stdout.splitlines():
+            if line.startswith("{"):
+                try:
+                    found = json.loads(line)
+                except ValueError:
+                    break
+                return found if isinstance(found, dict) else {}
+        why = "the program that executes steps on the host ended without a result"
+        return {"failed": True, "msg": why, "module_stdout": stdout, "module_stderr": stderr, "rc": status}
+
+
+def resident_of(live: LivePass, host: str) -> Resident | None:
+    """The program that stays on a host; None where the host could not keep it."""
+    return Resident(*live.residents[host]) if host in live.residents else None
 
 
 def step_task(live: LivePass, host: str, namespace: str, execution_name: Callable[[str], str]) -> HostTask | str:
@@ -50,6 +98,7 @@ def claim_arguments(live: LivePass, host: str, state: str) -> dict[str, Any]:
     orders = live.orders
     return _claim(live, host) | {
         "state": state,
+        "root": state == "present",
         "wait_seconds": orders.wait_seconds,
         # What such a session measures is collected afterwards, so the time is not lost.
         "orphan_seconds": orphan_seconds(orders.longest_session_seconds, orders.longest_run_seconds),

@@ -39,7 +39,9 @@ def test_what_was_proved_is_recalled_under_the_same_conditions_only(program: Pat
     assert len({first, *others}) == 4 and not any(proven.recall("tracer", other) for other in others)
 
 
-def test_a_package_that_was_installed_ends_what_was_proved(program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_was_installed_ends_what_was_proved(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     database = tmp_path / "status"
     monkeypatch.setattr(proven, "PACKAGES", (str(database),))
     found = {proven.conditions([str(program)], [])}

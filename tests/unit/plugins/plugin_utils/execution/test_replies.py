@@ -23,6 +23,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.replies im
     claim_reply,
     facts_of_ours,
     interpreter_facts,
+    not_run,
     observe_reply,
     probe_reply,
     session_reply,
@@ -453,21 +454,44 @@ TOOLS = ("iperf3", "sockperf")
 
 
 def test_what_an_honest_host_says_of_itself_is_taken_as_it_is() -> None:
-    assert probe_reply(copy.deepcopy(PROBE), "a", TOOLS) == PROBE
+    assert probe_reply(copy.deepcopy(PROBE), "a", TOOLS, True) == PROBE | {"lacks": ["sockperf"]}
     without = copy.deepcopy(PROBE)
     del without["tools"]["bpftrace"]
-    assert probe_reply(without, "a", TOOLS) == without
+    assert probe_reply(without, "a", TOOLS, False) == without | {"lacks": ["sockperf"]}
+
+
+def test_what_a_host_lacks_is_what_it_has_not_or_cannot_use() -> None:
+    bare = copy.deepcopy(PROBE)
+    bare["tools"] = dict.fromkeys(bare["tools"])
+    bare["tracer"]["available"] = False
+    assert probe_reply(copy.deepcopy(bare), "a", TOOLS, True)["lacks"] == [*TOOLS, "bpftrace"]
+    assert probe_reply(bare, "a", TOOLS, False)["lacks"] == [*TOOLS]
+    assert probe_reply({"failed": True, "msg": "no"}, "a", TOOLS, True)["lacks"] == []
+
+
+def test_a_host_that_cannot_execute_a_module_counts_as_one_that_is_away() -> None:
+    absent = {"failed": True, "msg": "The module interpreter was not found.", "module_stderr": "sh: not found", "rc": 127}
+    assert not_run(absent)["unreachable"] is True and "not found" in not_run(absent)["msg"]
+    assert not_run({"failed": True, "msg": "another sweep has the host", "refusal": "held"}) == {}
+    assert not_run({"spooled": []}) == {}
+
+
+@pytest.mark.parametrize("told", ["/run/pairbench/code-1/start.py", None, "relative", "/a b", "/a;b", 7, ["/a"]])
+def test_only_a_plain_path_is_taken_for_a_program(told: Any) -> None:
+    reply = claim_reply({"spooled": [], "forgotten": [], "program": told}, "a", PLAN, [])
+    good = told is None or (isinstance(told, str) and told.startswith("/run"))
+    assert reply["program"] == (told if good else None) and bool(reply["ignored"]) != good
 
 
 @given(path=st.sampled_from(list(places(PROBE))), value=st.sampled_from(WRONG))
 def test_a_probe_is_typed_or_malformed(path: tuple[Any, ...], value: Any) -> None:
-    reply = probe_reply(answer(lambda: replaced(PROBE, path, value), "a"), "a", TOOLS)
+    reply = probe_reply(answer(lambda: replaced(PROBE, path, value), "a"), "a", TOOLS, True)
     if "malformed" in reply:
-        assert set(reply) == {"changed", "malformed"}
+        assert set(reply) == {"changed", "malformed", "lacks"} and not reply["lacks"]
         sentence = reply["malformed"]
         assert sentence.startswith("a: ") and "the reply" in sentence and shows_as_it_is(sentence)
         return
-    assert set(reply) == set(PROBE) and set(reply["tools"]) <= {*TOOLS, "bpftrace"}
+    assert set(reply) == {*PROBE, "lacks"} and set(reply["tools"]) <= {*TOOLS, "bpftrace"}
     assert all(isinstance(fact, (str, int, float, bool, type(None))) for fact in reply["fingerprint"].values())
     assert isinstance(reply["tracer"]["available"], bool)
     json.dumps(reply, ensure_ascii=False, allow_nan=False).encode("utf-8")

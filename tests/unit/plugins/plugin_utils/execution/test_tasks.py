@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.tasks impo
     RESTS,
     SESSION,
     HostTask,
+    Resident,
     claim_arguments,
+    resident_of,
     step_task,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.guests import Guest
@@ -124,7 +127,33 @@ def test_a_claim_says_for_whom_and_what_may_be_forgotten(state: str) -> None:
     live = live_pass(wait_seconds=7)
     live.note_recorded("a", ["two", "one"])
     assert claim_arguments(live, "a", state) == {
-        "state": state, "sweep": live.plan.uid, "claim": "c0ffee", "host": "a", "owner": "sweep s of ada@desk",
+        "state": state, "root": state == "present",
+        "sweep": live.plan.uid, "claim": "c0ffee", "host": "a", "owner": "sweep s of ada@desk",
         "lease_seconds": 600.0, "wait_seconds": 7, "orphan_seconds": 220.0, "spool": "/run/spool", "forget": ["one", "two"],
     }
     assert claim_arguments(live, "b", state)["forget"] == []
+
+
+def test_the_program_on_a_host_is_asked_on_its_standard_input_and_answers_in_one_line() -> None:
+    live = live_pass()
+    asking = task(live, "a")
+    assert isinstance(asking, HostTask) and resident_of(live, "a") is None
+    live.residents["a"] = ("/usr/bin/python3", "/run/pairbench/code-1/start.py")
+    resident = resident_of(live, "a")
+    assert resident is not None and resident.command == "/usr/bin/python3 -I -S /run/pairbench/code-1/start.py"
+    asked = json.loads(resident.request(asking))
+    assert asked == {"module": "session", "arguments": dict(asking.arguments)}
+    assert asking.arguments["token"] not in resident.command
+    assert resident.answer(0, 'Welcome\n{"ends": {}}\n', "") == {"ends": {}}
+
+
+@pytest.mark.parametrize("stdout", ["", "Killed", "{nonsense", '["a list"]', "\n"])
+def test_a_program_that_ends_without_a_result_has_failed_with_what_it_said(stdout: str) -> None:
+    reply = Resident.answer(1, stdout, "Traceback")
+    assert reply is not None and reply["failed"] and reply["rc"] == 1
+    assert (reply["module_stdout"], reply["module_stderr"]) == (stdout, "Traceback")
+
+
+def test_a_program_that_is_gone_gives_no_answer_and_one_that_failed_does() -> None:
+    assert Resident.answer(2, "", "can't open file") is None
+    assert Resident.answer(2, '{"ends": {}}\n', "") == {"ends": {}}
