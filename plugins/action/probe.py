@@ -22,5 +22,5 @@ class ActionModule(ActionBase):
         returned = answer(
             lambda: self._execute_module(module_name=PROBE, module_args=arguments, task_vars=task_vars), host
         )
-        result.update(probe_reply(returned, host, tools) | interpreter_facts(returned))
+        result.update(probe_reply(returned, host, tools, self._task.args.get("trace", True)) | interpreter_facts(returned))
         return result

@@ -51,6 +51,10 @@ options:
       does not say it.
     type: bool
     default: false
+  root:
+    description: Whether a user other than root is refused.
+    type: bool
+    default: false
 author:
   - The pairbench maintainers
 """
@@ -96,6 +100,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.pairbench.lab.plugins.module_utils._host import fingerprint, settings
 from ansible_collections.pairbench.lab.plugins.module_utils._host.children import process_comm
+from ansible_collections.pairbench.lab.plugins.module_utils._host.privileges import require_root
 from ansible_collections.pairbench.lab.plugins.module_utils._network.ports import listening_inodes, socket_owners
 from ansible_collections.pairbench.lab.plugins.module_utils._tracing import tracer as _tracer
 
@@ -154,10 +159,13 @@ def main():
             "version_arguments": {"type": "dict", "default": {}},
             "trace": {"type": "bool", "default": True},
             "family": {"type": "bool", "default": False},
+            "root": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     params = module.params
+    if params["root"]:
+        require_root(module, "no root. Tracing needs it")
     restored, unrestored = restore(module.check_mode)
     asked = params["version_arguments"]
     tools = {name: fingerprint.tool(name, asked.get(name, fingerprint.VERSION_ARGUMENTS)) for name in params["tools"]}
