@@ -1,21 +1,23 @@
 """What a round costs the controller, and what it adds to the time that is measured.
 
-Usage, as root: ``.venv/bin/python benchmarks/controller_cost.py [--hosts 4 8 16]``. Makes a lab of that many
-namespaces, runs a full mesh of one-second untraced iperf3 runs on it, and prints
+Usage, as root, with nothing else running: ``.venv/bin/python benchmarks/controller_cost.py [--hosts 8 16 32 64]
+[--seconds 1]``. Makes a lab of that many namespaces, runs a full mesh of untraced iperf3 runs of that length on it (with
+more than 16 hosts a sample of its pairs, so that there are about as many rounds as 16 hosts have), and prints
 
-- CPU seconds of the controller (``ansible-playbook`` and its workers, not the modules, which run on hosts) for each
-  host and round, summed by the kernel as each process ends;
-- seconds from the end of the last client of a round to the start of the first client of the next one.
+- CPU seconds of the controller (``ansible-playbook`` and its workers, not what runs on hosts) for each host and round,
+  summed by the kernel as each process ends, beside those of the smallest task that there is, ``command: "true"``;
+- seconds from the end of the last client of a round to the start of the first client of the next one;
+- seconds of the runs, one a round, by those of the whole command, and by those from the first start to the last end.
 
-In a lab of namespaces the hosts' own part (starting Python, the module, the tools) runs on the same processors, so the
-seconds between rounds are an upper bound of what separate hosts see.
+Of several sizes it fits a line through the seconds between two rounds, and says at how many hosts they are 10 % of a round
+with runs of 30 seconds. In a lab of namespaces the hosts' own part (starting Python, the tools) runs on the same processors,
+so the seconds between rounds are an upper bound of what separate hosts see.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import os
 import re
 import signal
 import subprocess
@@ -23,69 +25,97 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
+from statistics import linear_regression, median
 
-import yaml
+from namespaces import Lab
 
-BIN = Path(sys.executable).parent
-ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")} | {
-    "ANSIBLE_CALLBACKS_ENABLED": "pairbench.lab.summary"
-}
 SCRIPT = """
 tracepoint:sched:sched_process_exit /comm == "ansible-playboo"/ {
   @ns = sum(((struct task_struct *)curtask)->utime + ((struct task_struct *)curtask)->stime);
 }
 """
+MOST_ROUNDS = 15
+SMALLEST_TASKS = 5
+TYPICAL_SECONDS = 30.0
+SMALLEST = "- hosts: all\n  gather_facts: false\n  tasks:\n"
+SMALLEST_TASK = "    - ansible.builtin.command: 'true'\n"
 
 
-def inventory(hosts: int) -> str:
-    """A lab of that many namespaces, as short as it goes."""
-    names = {
-        f"vm{number}": {"ansible_netns": f"pbcost-vm{number}", "pairbench_address": f"10.10.80.{number}"}
-        for number in range(1, hosts + 1)
-    }
-    variables = {
-        "ansible_connection": "pairbench.lab.netns", "ansible_python_interpreter": "/usr/bin/python3",
-        "netns_lab_switch": "pbcost-switch", "iperf3_seconds": 1, "pairbench_blocks": 1, "pairbench_trace": False,
-        "pairbench_benchmarks": ["iperf3"],
-    }  # fmt: skip
-    return yaml.safe_dump({"netns_lab": {"hosts": names, "vars": variables}})
+@dataclass(frozen=True)
+class Cost:
+    """What was found at one size of the lab."""
+
+    hosts: int
+    rounds: int
+    cpu_seconds: float
+    """Of the controller, for each host and round."""
+    smallest: float
+    """Of the controller, for each host and the smallest task."""
+    gap: float
+    """Median seconds between two rounds."""
+    share: float
+    """Of the whole command's seconds, in which something was measured."""
+    share_between: float
+    """The same from the first start of a client to the last end."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.hosts:3d} hosts: {self.cpu_seconds:.3f} s of controller CPU a host and round, "
+            f"{self.cpu_seconds / self.smallest:.2f} times the smallest task; {self.gap:.2f} s between two rounds "
+            f"(median of {self.rounds - 1}); measuring for {self.share:.2f} of the command and "
+            f"{self.share_between:.2f} of the time from first start to last end"
+        )
 
 
-def play(folder: Path, playbook: str, *arguments: str) -> None:
-    """Run a playbook of the collection on the lab; its output when it fails."""
-    argv = [str(BIN / "ansible-playbook"), playbook, "-i", "lab.yml", *arguments]
-    done = subprocess.run(argv, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(done.stdout[-4000:] + done.stderr)
-
-
-def measured(hosts: int) -> tuple[float, float, int]:
-    """(controller CPU seconds of the rounds, median seconds between two rounds, number of rounds)."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "lab.yml").write_text(inventory(hosts))
+def measured(hosts: int, seconds: int) -> Cost:
+    """Everything at one size of the lab."""
+    pairs = MOST_ROUNDS * hosts // 2 if hosts > MOST_ROUNDS + 1 else 0
+    with tempfile.TemporaryDirectory(prefix="pairbench-cost-") as name:
+        lab = Lab(
+            Path(name), hosts, 80, iperf3_seconds=seconds, pairbench_blocks=1, pairbench_trace=False,
+            pairbench_benchmarks=["iperf3"], pairbench_sample=pairs,
+        )  # fmt: skip
         try:
-            # Preparing is not part of a round: the same lab with one round less is taken off.
-            warm = ("--limit", "vm1,vm2", "-e", "pairbench_sweep=warm")
-            play(folder, "pairbench.lab.bench", "--forks", str(2 * hosts), *warm)
-            full = traced(folder, "--forks", str(2 * hosts))
-            bare = traced(folder, "--forks", str(2 * hosts), "-e", "pairbench_sweep=bare", "-e", "pairbench_sample=1")
-            between = gaps(folder / "results" / "default" / "runs.csv")
+            lab.play("pairbench.lab.bench", "--limit", "vm1,vm2", "-e", "pairbench_sweep=warm")
+            began = time.monotonic()
+            full = cpu_of(lambda: lab.play("pairbench.lab.bench"))
+            wall = time.monotonic() - began
+            # Preparing is not part of a round: a pass over all hosts that measures one round is taken off.
+            less = ("-e", "pairbench_sweep=bare", "-e", f"pairbench_sample={hosts // 2}")
+            bare = cpu_of(lambda: lab.play("pairbench.lab.bench", *less))
+            spans = list(spans_of(lab.sweep() / "runs.csv"))
+            bare_rounds = len(list(spans_of(lab.sweep("bare") / "runs.csv")))
+            smallest = smallest_task(lab)
         finally:
-            play(folder, "pairbench.lab.netns_lab", "-e", "netns_lab_state=absent")
-    rounds = hosts - 1 if hosts % 2 == 0 else hosts
-    return full - bare, median(between), rounds - 1
+            lab.remove()
+    busy = sum((end - start).total_seconds() for start, end in spans)
+    between = (spans[-1][1] - spans[0][0]).total_seconds()
+    gaps = [(after[0] - before[1]).total_seconds() for before, after in pairwise(spans)]
+    cpu = (full - bare) / (len(spans) - bare_rounds) / hosts
+    return Cost(hosts, len(spans), cpu, smallest, median(gaps), busy / wall, busy / between)
 
 
-def traced(folder: Path, *arguments: str) -> float:
-    """CPU seconds of the controller's processes during one pass."""
-    tracer = subprocess.Popen(["bpftrace", "-e", SCRIPT], stdout=subprocess.PIPE, text=True)
-    time.sleep(3)
-    play(folder, "pairbench.lab.bench", *arguments)
+def smallest_task(lab: Lab) -> float:
+    """CPU seconds of the controller for a host and the smallest task, without what starting and ending a play costs."""
+    playbook, found = lab.folder / "smallest.yml", []
+    for count in (1, 1 + SMALLEST_TASKS):
+        playbook.write_text(SMALLEST + count * SMALLEST_TASK)
+        found.append(cpu_of(lambda: lab.play(str(playbook))))
+    return (found[1] - found[0]) / SMALLEST_TASKS / len(lab.addresses)
+
+
+def cpu_of(play: Callable[[], object]) -> float:
+    """CPU seconds of the controller's processes while something is played."""
+    tracer = subprocess.Popen(["bpftrace", "-e", SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert tracer.stdout is not None
+    tracer.stdout.readline()  # it says that it attaches
+    time.sleep(1)
+    play()
     tracer.send_signal(signal.SIGINT)
     output, _errors = tracer.communicate(timeout=60)
     found = re.search(r"@ns: (\d+)", output)
@@ -94,28 +124,30 @@ def traced(folder: Path, *arguments: str) -> float:
     return int(found.group(1)) / 1e9
 
 
-def gaps(table: Path) -> list[float]:
-    """Seconds between the rounds, from the times that the hosts took."""
+def spans_of(table: Path) -> Iterator[tuple[datetime, datetime]]:
+    """First start and last end of the clients of each round, in order, from the times that the hosts took."""
     spans: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
     with table.open(newline="", encoding="utf-8") as handle:
         for row in csv.DictReader(handle):
             start = datetime.fromisoformat(row["started_at"].replace("Z", "+00:00"))
             spans[row["round"]].append((start, start + timedelta(seconds=float(row["seconds"]))))
-    rounds = sorted((min(start for start, _ in items), max(end for _, end in items)) for items in spans.values())
-    return [(after[0] - before[1]).total_seconds() for before, after in pairwise(rounds)]
+    yield from sorted((min(start for start, _ in items), max(end for _, end in items)) for items in spans.values())
 
 
 def main() -> None:
-    """Print one line for each size of the lab."""
+    """Print one line for each size of the lab, and the fitted line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--hosts", type=int, nargs="+", default=[4, 8, 16])
-    for hosts in parser.parse_args().hosts:
-        cpu, between, rounds = measured(hosts)
-        print(
-            f"{hosts} hosts: {cpu / rounds / hosts:.3f} s of controller CPU a host and round, "
-            f"{between:.2f} s between two rounds (median of {rounds})",
-            flush=True,
-        )
+    parser.add_argument("--hosts", type=int, nargs="+", default=[8, 16])
+    parser.add_argument("--seconds", type=int, default=1, help="length of a run")
+    options = parser.parse_args()
+    found = []
+    for hosts in options.hosts:
+        found.append(measured(hosts, options.seconds))
+        print(found[-1], flush=True)
+    if len(found) > 1:
+        slope, constant = linear_regression([item.hosts for item in found], [item.gap for item in found])
+        size = (TYPICAL_SECONDS / 9 - constant) / slope
+        print(f"between two rounds: {constant:.2f} s + {1000 * slope:.1f} ms a host, 10 % of a round at {size:.0f} hosts")
 
 
 if __name__ == "__main__":
