@@ -65,7 +65,7 @@ def load_results(sweep_dir: Path, plan: Plan | None = None, judgements: Judgemen
 
 
 def _stranger(sweep_dir: Path, stored: StoredRecord) -> str:
-    path = SweepFolder(sweep_dir).record(stored.run_id, stored.attempt)
+    path = SweepFolder(sweep_dir).record_there(stored.run_id, stored.attempt)
     return f"{shown_path(path)} is left out: the plan has no run {stored.run_id}."
 
 

@@ -19,16 +19,16 @@ from typing import Any, cast
 from ..model import RUN_ID, Judgement, Run, Status
 from ..records.reading import (
     MOST_ATTEMPTS,
-    RECORD_BYTES,
     StoredRecord,
     checksum_of,
     identity_of,
     read_record,
+    record_content,
     record_files,
 )
 from ..shapes import object_of, text_of, whole_of, word_of
 from ..storage.files import UnreadableFile, append, parse_json, read_bytes
-from ..storage.sweep_folder import SweepFolder, record_name
+from ..storage.sweep_folder import SweepFolder, document_name, record_name
 from .gate import judge
 from .reasons import REASONS
 
@@ -106,7 +106,7 @@ def read_statuses(sweep_dir: Path) -> tuple[dict[str, RunStatus], list[str]]:
     latest: dict[str, RunStatus] = {}
     problems: list[str] = []
     for path in record_files(sweep_dir, problems):
-        found = _from_index(known.get(path.name), path) or _judged(path, problems)
+        found = _from_index(known.get(document_name(path)), path) or _judged(path, problems)
         if found and (found.run_id not in latest or found.attempt > latest[found.run_id].attempt):
             latest[found.run_id] = found
     return latest, problems
@@ -165,7 +165,7 @@ def _from_index(entry: Mapping[str, Any] | None, path: Path) -> RunStatus | None
     if entry is None:
         return None
     try:
-        content = read_bytes(path, RECORD_BYTES)
+        content = record_content(path)
     except (FileNotFoundError, UnreadableFile):
         return None
     if checksum_of(content) != entry["sha256"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading impo
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_host
 from captured import Document, all_captured, sweep_of, write_documents
+from record_files import record_file, write_document
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def records() -> list[Document]:
 def test_a_damaged_record_is_named_and_the_others_are_read(tmp_path: Path, records: list[Document]) -> None:
     sweep_of(records)
     write_documents(tmp_path, records[:2])
-    path = tmp_path / "records" / "run1.json"
+    path = record_file(tmp_path, "run1")
     path.write_bytes(path.read_bytes()[:100])
     stored = read_records(tmp_path)
     assert [record.run_id for record in stored.records] == ["run2"]
@@ -55,8 +55,8 @@ def test_the_latest_attempt_is_that_of_the_highest_number(tmp_path: Path, record
 def test_a_document_that_is_no_record_is_read_and_has_none(tmp_path: Path, records: list[Document]) -> None:
     sweep_of(records)
     write_documents(tmp_path, records[:1])
-    path = tmp_path / "records" / "run1.json"
-    path.write_text(json.dumps(records[0] | {"attempt": 1, "server": ["an END"]}), encoding="utf-8")
+    path = record_file(tmp_path, "run1")
+    write_document(path, records[0] | {"attempt": 1, "server": ["an END"]})
     stored, problem = read_record(path)
     assert stored is not None and not problem
     assert (stored.run_id, stored.attempt, stored.record) == ("run1", 1, None)

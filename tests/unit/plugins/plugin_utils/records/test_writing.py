@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.files import
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.sweep_folder import SweepFolder
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import completed
 from captured import Document, all_captured, sweep_of
+from record_files import record_file
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def test_nothing_is_overwritten_and_the_latest_attempt_counts(tmp_path: Path, re
     sweep_of(records)
     failed = records[0] | {"server": None, "client": None, "error": {"reason": "unreachable", "detail": "no route"}}
     write_record(tmp_path, record_of(failed))
-    first = tmp_path / "records" / "run1.json"
+    first = record_file(tmp_path, "run1")
     kept = first.read_bytes()
     assert completed(tmp_path) == set()
     second = write_record(tmp_path, record_of(records[0]))
@@ -53,7 +55,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_named_and_leaves_no_half_record(full_disk: Path, records: list[Document]) -> None:
-    records[0]["client"]["stdout"] = "y" * 100_000
+    records[0]["client"]["stdout"] = random.Random(1).randbytes(100_000).hex()  # packing saves but half of it
     with pytest.raises(StorageError, match="free some space there"):
         write_record(full_disk, record_of(records[0]))
     assert list((full_disk / "records").iterdir()) == []

@@ -32,6 +32,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses im
 from clone import CAPTURES
 from hypothesis import given
 from hypothesis import strategies as st
+from record_files import documents_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
@@ -118,7 +119,7 @@ def write_everything(results: Path) -> None:
     notes = CAPTURES / "notes" / "notes.md"
     assert cli.main(["import", str(notes), "--sweep", "s", "--configuration", "c", "--results", str(results)]) == 0
     sweep = results / "s"
-    record = json.loads(min((sweep / "records").iterdir()).read_text(encoding="utf-8"))
+    record = documents_of(sweep)[0]
     note_status(sweep, write_record(sweep, record_of(record)), judge(record))
     write_host(sweep, "h", {"fingerprint": {}})
     lock = SweepLock(sweep)

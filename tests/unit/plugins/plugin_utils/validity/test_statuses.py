@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import record_content
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.sweep_folder import SweepFolder
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity import statuses
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
@@ -15,6 +16,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses im
     read_statuses,
 )
 from captured import all_captured, write_documents
+from record_files import files_of_records, write_content
 
 REAL = all_captured()
 
@@ -46,8 +48,8 @@ def test_an_index_of_another_gate_or_of_another_file_does_not_count(
     monkeypatch.setattr(statuses, "gate_version", lambda: "another")
     assert completed(tmp_path) == {run_id}  # ... but not one that another gate wrote
     monkeypatch.undo()
-    path = next((tmp_path / "records").iterdir())
-    path.write_text(path.read_text() + " ")
+    [path] = files_of_records(tmp_path)
+    write_content(path, record_content(path) + b" ")
     assert completed(tmp_path) == {run_id}  # ... nor one of a file that is not the same any more
     path.unlink()
     assert completed(tmp_path) == set()
