@@ -56,6 +56,11 @@ _BARE_NAN = re.compile(r'("(?:[^"\\]|\\.)*")|-?\b(?:nan|inf(?:inity)?)\b', re.IG
 _EARLY_KEYS = re.compile(r'"(?:connected|version|cpu_utilization_percent|streams)"')
 _EARLY_LINES = 100
 """One of these keys stands in the first lines of every document of iperf3, with its keys sorted too."""
+_WHOLE = re.compile(r"\{\n\t*" + _DOCUMENT_KEYS)
+_OTHER_LINE = re.compile(r'\n(?!\t*(?:"[^"]*":\t|[}\]])|\Z)')
+"""The start of a line that ``-J`` does not print behind its first: neither ``"key":`` and a tab, nor a closing bracket."""
+_WORDS_FOR_OTHERS = ("[0m", ":  ")
+"""What a text holds where some of its lines may mean more than JSON: colours, and titles before lines."""
 _FOREIGN_LINES = 20
 """Lines inside a document that cannot be JSON (warnings) before the document is given up as cut off."""
 
@@ -90,11 +95,10 @@ def parse_document(text: str) -> Finding:
 
 
 def _load(text: str) -> Loaded:
-    scanner = _Scanner(strict=False)
-    found: list[Loaded] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        found += scanner.feed(line, number)
-    found += scanner.close()
+    whole = _whole(text)
+    if whole is not None:
+        return whole
+    found = _line_by_line(text)
     runs = [one for one in found if not _is_idle_server(one.document)]
     found = runs or found
     complete = [one for one in found if not one.problems]
@@ -106,6 +110,43 @@ def _load(text: str) -> Loaded:
     if found:
         return found[0]
     return Loaded(None, (_no_document(text),))
+
+
+def _line_by_line(text: str) -> list[Loaded]:
+    scanner = _Scanner(strict=False)
+    found: list[Loaded] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        found += scanner.feed(line, number)
+    return found + scanner.close()
+
+
+def whole_output(text: str) -> list[Finding] | None:
+    """The run in a text that is one document of ``-J`` and nothing else; None where its lines have to be read.
+
+    It is what both recognisers of iperf3 together find in the lines of the text, and no line is given to either.
+    """
+    loaded = _whole(text)
+    if loaded is None:
+        return None
+    return [to_finding(measure(loaded))] if _is_ours(loaded.document or {}) else []
+
+
+def _whole(text: str) -> Loaded | None:
+    """The document that a text is; None where its lines might say anything else.
+
+    In a document of ``-J`` every line after the first begins with a key or a closing bracket. Such a line is never wrapped
+    in anything (``parsing.lines``), never begins another document, and is never one of iperf3's texts, whatever stands in
+    its strings; and what JSON itself allows keeps line ends out of strings. So nothing is left to look for line by line.
+    """
+    if not text.isascii() or not _WHOLE.match(text) or not _EARLY_KEYS.search(text, 0, 2 * _EARLY_LINES):
+        return None
+    if "\r" in text or any(word in text for word in _WORDS_FOR_OTHERS) or _OTHER_LINE.search(text):
+        return None
+    try:
+        loaded = _parsed(text, 1)
+    except (ValueError, RecursionError):
+        return None
+    return None if _is_event(loaded.document or {}) else loaded
 
 
 def _no_document(text: str) -> Problem:
@@ -343,19 +384,11 @@ def _is_ours(document: JsonObject) -> bool:
 
 
 def _read(text: str, line: int) -> Loaded:
-    doubled: list[str] = []
-
-    def pairs(items: list[tuple[str, Any]]) -> JsonObject:
-        return _merge(items, doubled)
-
     try:
-        document = json.loads(text, object_pairs_hook=pairs)
+        return _parsed(text, line)
     except ValueError:
-        doubled.clear()
         try:
-            document = json.loads(
-                _BARE_NAN.sub(lambda found: found[1] or "null", text), object_pairs_hook=pairs
-            )
+            return _parsed(_BARE_NAN.sub(lambda found: found[1] or "null", text), line)
         except (ValueError, RecursionError) as error:
             return Loaded(
                 _salvage(text), (Problem("malformed", f"The document is not JSON: {error}."),), (), line
@@ -364,6 +397,17 @@ def _read(text: str, line: int) -> Loaded:
         return Loaded(
             None, (Problem("malformed", "The document is nested too deeply to be iperf3's."),), (), line
         )
+
+
+def _parsed(text: str, line: int) -> Loaded:
+    """A text that is one document. Raises ValueError where it is not JSON, and RecursionError."""
+    doubled: list[str] = []
+
+    def pairs(items: list[tuple[str, Any]]) -> JsonObject:
+        found = dict(items)
+        return found if len(found) == len(items) else _merge(items, doubled)
+
+    document = json.loads(text, object_pairs_hook=pairs)
     problems = tuple(
         Problem("duplicate_keys", f'The key "{key}" is written twice and no rule says which one counts.')
         for key in sorted(set(doubled))
@@ -721,7 +765,7 @@ def _flag(value: Any) -> bool:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
         return value if math.isfinite(value) else None
