@@ -203,14 +203,14 @@ class BpftraceRecogniser(Recogniser):
             )
             return ()
         kind = document.get("type")
-        if kind not in _JSON_KINDS:
+        if not isinstance(kind, str) or kind not in _JSON_KINDS:
             return ()
         done: Iterable[Finding] = ()
         if kind == "attached_probes" and not self._is_beginning():
             done = self.close()
         output = self._open(number, "json")
         output.mode = "json"
-        _take_json(output, str(kind), document.get("data"), document)
+        _take_json(output, kind, document.get("data"), document)
         return done
 
     def _inside(self, text: str) -> Iterable[Finding]:
@@ -468,6 +468,8 @@ def _key(parts: list[str], syscall: str | None, front: int, back: int) -> Key:
 def _take_syscall(parts: list[str]) -> tuple[list[str], str | None]:
     """The parts of a key without the one that is a probe on a system call, and the name of that call."""
     for index, part in enumerate(parts):
+        if "sys_" not in part:
+            continue
         found = _SYSCALL.match(part.strip())
         if found:
             return parts[:index] + parts[index + 1 :], f"sys_enter_{found.group(1)}"
@@ -476,6 +478,8 @@ def _take_syscall(parts: list[str]) -> tuple[list[str], str | None]:
 
 def _leading_numbers(parts: list[str]) -> int:
     count = 0
-    while count < len(parts) and _NUMBER.match(parts[count].strip()):
+    for part in parts:
+        if not part.strip().removeprefix("-").isdecimal():
+            break
         count += 1
     return count

@@ -214,7 +214,9 @@ def _other_peer(record: Record, client: Finding) -> Trouble | None:
     assert record.server is not None
     for name, planned in (("address", record.server.address), ("port", record.server.port)):
         shown = client.parameters.get(name)
-        if planned is not None and shown is not None and _without_zone(shown) != _without_zone(planned):
+        if planned is None or shown is None or planned == shown:
+            continue
+        if _without_zone(shown) != _without_zone(planned):
             return Trouble("peer", f"The client was connected to {name} {shown}, planned was {planned}.")
     return None
 

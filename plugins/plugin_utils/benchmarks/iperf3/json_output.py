@@ -57,7 +57,7 @@ _EARLY_KEYS = re.compile(r'"(?:connected|version|cpu_utilization_percent|streams
 _EARLY_LINES = 100
 """One of these keys stands in the first lines of every document of iperf3, with its keys sorted too."""
 _WHOLE = re.compile(r"\{\n\t*" + _DOCUMENT_KEYS)
-_OTHER_LINE = re.compile(r'\n(?!\t*(?:"[^"]*":\t|[}\]])|\Z)')
+_OTHER_LINE = re.compile(r'\n(?!\t*(?:"[^"]*":\t|[}\]])|\n*\Z)')
 """The start of a line that ``-J`` does not print behind its first: neither ``"key":`` and a tab, nor a closing bracket."""
 _WORDS_FOR_OTHERS = ("[0m", ":  ")
 """What a text holds where some of its lines may mean more than JSON: colours, and titles before lines."""
@@ -364,7 +364,8 @@ class _Streamed:
 
 
 def _is_event(document: JsonObject) -> bool:
-    return document.get("event") in _EVENTS
+    event = document.get("event")
+    return isinstance(event, str) and event in _EVENTS
 
 
 def _is_idle_server(document: JsonObject | None) -> bool:
@@ -439,7 +440,7 @@ def _merge(items: list[tuple[str, Any]], doubled: list[str]) -> JsonObject:
 
 
 def _are_both_directions(first: Any, second: Any) -> bool:
-    return {_dict(first).get("sender"), _dict(second).get("sender")} == {True, False}
+    return [_dict(first).get("sender"), _dict(second).get("sender")] in ([True, False], [False, True])
 
 
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
