@@ -445,8 +445,8 @@ def split_keys(keys: Iterable[str]) -> list[Key] | None:
     rows = [_take_syscall(key.split(",")) for key in keys]
     if not rows:
         return []
-    back = min(_leading_numbers(parts[::-1]) for parts, _ in rows)
-    front = min(_leading_numbers(parts[: len(parts) - back]) for parts, _ in rows)
+    back = _fewest(_leading_numbers(reversed(parts)) for parts, _ in rows)
+    front = _fewest(_leading_numbers(parts[: len(parts) - back]) for parts, _ in rows)
     named = all(syscall is not None for _, syscall in rows)
     if any((syscall is not None) != named for _, syscall in rows):
         return None
@@ -476,7 +476,17 @@ def _take_syscall(parts: list[str]) -> tuple[list[str], str | None]:
     return parts, None
 
 
-def _leading_numbers(parts: list[str]) -> int:
+def _fewest(counts: Iterable[int]) -> int:
+    """The least of some counts; after a 0 none is made."""
+    fewest: int | None = None
+    for count in counts:
+        fewest = count if fewest is None else min(fewest, count)
+        if not fewest:
+            break
+    return fewest or 0
+
+
+def _leading_numbers(parts: Iterable[str]) -> int:
     count = 0
     for part in parts:
         if not part.strip().removeprefix("-").isdecimal():

@@ -501,20 +501,22 @@ def _disagreements(document: JsonObject, end: JsonObject, run: Measured) -> Iter
     loose += [key for key in end if key in _NEVER_ENDS_OWN]
     if loose:
         yield Problem("malformed", f'The key "{loose[0]}" stands where iperf3 does not write it: a line is missing.')
-    for one in _list(document.get("intervals")):
-        yield from _interval_disagreements(_dict(one), run)
+    for one in _dicts(document.get("intervals")):
+        yield from _interval_disagreements(one, run)
     for name in sorted(key for key in end if key.startswith("sum")):
         yield from _sum_disagreements(name, _dict(end.get(name)), end, run)
     yield from _whole_disagreements(run)
 
 
 def _interval_disagreements(interval: JsonObject, run: Measured) -> Iterator[Problem]:
-    streams = [_dict(one) for one in _list(interval.get("streams"))]
+    streams = _dicts(interval.get("streams"))
     sums = {key: _dict(value) for key, value in interval.items() if key.startswith("sum")}
     if streams and run.streams_expected is not None and len(streams) != run.streams_expected:
         yield Problem("streams_disagree", f"An interval has {len(streams)} of {run.streams_expected} streams.")
     for one in sums.values():
-        mine = [stream for stream in streams if len(sums) == 1 or stream.get("sender") == one.get("sender")]
+        mine = streams
+        if len(sums) > 1:
+            mine = [stream for stream in streams if stream.get("sender") == one.get("sender")]
         yield from _not_the_sum("of an interval", one, mine)
         if len(sums) == 1 and _is_other_direction(one.get("sender"), run):
             yield Problem("malformed", "The intervals are of the other direction than the settings say.")
@@ -535,7 +537,7 @@ def _sum_disagreements(name: str, total: JsonObject, end: JsonObject, run: Measu
         if abs(8 * number / rate - seconds) > slack:
             yield Problem("malformed", f'In "{name}" the rate is not the bytes in the seconds beside it.')
     role = "receiver" if name.startswith("sum_received") else "sender"
-    streams = [_dict(one) for one in _list(end.get("streams"))]
+    streams = _dicts(end.get("streams"))
     parts = [_dict(one.get(role)) or (_dict(one.get("udp")) if role == "sender" else {}) for one in streams]
     parts = [part for part in parts if part]
     if all(any(part.get("sender") is way for part in parts) for way in (True, False)):
@@ -545,7 +547,7 @@ def _sum_disagreements(name: str, total: JsonObject, end: JsonObject, run: Measu
 
 def _not_the_sum(words: str, total: JsonObject, parts: list[JsonObject]) -> Iterator[Problem]:
     """Compare a sum with its parts; an end that does not know a figure writes 0 in both or in one of them."""
-    whole, added = _positive(total.get("bytes")), sum(_positive(part.get("bytes")) or 0 for part in parts)
+    whole, added = _positive(total.get("bytes")), sum([_positive(part.get("bytes")) or 0 for part in parts])
     if whole and added and abs(whole - added) > _SUM_TOLERANCE * max(whole, added):
         yield Problem(
             "streams_disagree", f"The {len(parts)} streams carried {added:g} B, the sum {words} is {whole:g} B."
@@ -582,13 +584,13 @@ def _with_directions(run: Measured, document: JsonObject, end: JsonObject, test:
 def _with_intervals(direction: Direction | None, document: JsonObject, suffix: str) -> Direction | None:
     if direction is None:
         return None
-    sums = [_dict(_dict(one).get(f"sum{suffix}")) for one in _list(document.get("intervals"))]
+    sums = _dicts([one.get(f"sum{suffix}") for one in _dicts(document.get("intervals"))])
     intervals = (_interval(one) for one in sums if one and not one.get("omitted"))
     return replace(direction, intervals=tuple(one for one in intervals if one is not None))
 
 
 def _interval(total: JsonObject) -> Interval | None:
-    start, end, moved = (_number(total.get(name)) for name in ("start", "end", "bytes"))
+    start, end, moved = _number(total.get("start")), _number(total.get("end")), _number(total.get("bytes"))
     if start is None or end is None or moved is None or moved < 0:
         return None
     counts = _datagrams(total)
@@ -681,7 +683,7 @@ def _version(start: JsonObject) -> str | None:
 
 
 def _parameters(start: JsonObject, test: JsonObject, end: JsonObject, side: Side | None) -> JsonObject:
-    connected = [_dict(one) for one in _list(start.get("connected"))]
+    connected = _dicts(start.get("connected"))
     first = connected[0] if connected else {}
     target = _dict(start.get("connecting_to"))
     local = {"host": first.get("local_host"), "port": first.get("local_port")} if side == "server" else {}
@@ -744,7 +746,7 @@ def _streams(start: JsonObject, test: JsonObject, end: JsonObject) -> dict[str, 
 
 def _intervals(document: JsonObject, test: JsonObject) -> dict[str, Any]:
     """Count the intervals that are measured; ``-i 0`` has one at most and says nothing."""
-    sums = [_dict(_dict(one).get("sum")) for one in _list(document.get("intervals"))]
+    sums = _dicts([one.get("sum") for one in _dicts(document.get("intervals"))])
     counted = [one for one in sums if one and not one.get("omitted")]
     asked = _number(test.get("interval"))
     lengths = [seconds for one in counted if (seconds := _positive(one.get("seconds"))) is not None]
@@ -757,8 +759,15 @@ def _dict(value: Any) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
+def _dicts(value: Any) -> list[JsonObject]:
+    return [one if isinstance(one, dict) else {} for one in value] if isinstance(value, list) else []
+
+
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+_NUMBERS = (int, float)
 
 
 def _flag(value: Any) -> bool:
@@ -766,7 +775,7 @@ def _flag(value: Any) -> bool:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if type(value) not in _NUMBERS:  # true and false are none
         return None
     try:
         return value if math.isfinite(value) else None
