@@ -251,6 +251,14 @@ class Benchmark(ABC):
         ``figures`` has the names of ``Finding.measured``.
         """
 
+    def whole_output(self, text: str) -> list[Finding] | None:
+        """The findings of a text that is, as a whole, one document of the program; None where its lines have to be read.
+
+        They are those that ``recognisers`` find in the lines. It is for programs that print JSON: a parser in C reads it
+        many times faster than any line by line.
+        """
+        return None
+
     def transfer_of(self, record: Record) -> Transfer | None:
         """What a run received and when, from its record; None where the record does not tell."""
         return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..parsing.bounds import bounded
 from ..parsing.finding import Finding, Recogniser
 from ..parsing.lines import clean, prompts_of
 from ..tracing.output import BpftraceRecogniser
-from . import BENCHMARKS
+from . import BENCHMARKS, Benchmark
 
 TRACER = "bpftrace"
 PROMPTS = prompts_of((*BENCHMARKS, TRACER), (name for name, one in BENCHMARKS.items() if one.reads_commands))
@@ -26,8 +26,28 @@ def scan(lines: Iterable[str]) -> Iterator[Finding]:
     Memory is bounded by one run's output a tool and by `HELD_FINDINGS`. A finding that begins before, and is
     complete after, more than that many others comes late.
     """
+    yield from _in_order(_found(lines, _recognisers()))
+
+
+def outputs_of(benchmark: Benchmark, text: str) -> list[Finding]:
+    """The outputs of one benchmark in a whole text, the same that `scan` finds in its lines among those of other tools.
+
+    Only its own recognisers are asked, and no line is read where the benchmark knows the text as one document.
+    """
+    whole = benchmark.whole_output(text)
+    if whole is not None:
+        return list(map(bounded, whole))
+    lines = text.splitlines(keepends=True)
+    found = list(_in_order(_found(lines, tuple(make() for make in benchmark.recognisers))))
+    if len(found) < 2:
+        return found
+    # In which order many findings come depends on those of the other tools between them (`HELD_FINDINGS`).
+    return [finding for finding in scan(lines) if finding.tool == benchmark.name]
+
+
+def _in_order(findings: Iterable[Finding]) -> Iterator[Finding]:
     held: list[tuple[int, int, Finding]] = []
-    for count, finding in enumerate(map(bounded, _found(lines))):
+    for count, finding in enumerate(map(bounded, findings)):
         heapq.heappush(held, (finding.line, count, finding))
         if len(held) > HELD_FINDINGS:
             yield heapq.heappop(held)[2]
@@ -35,9 +55,8 @@ def scan(lines: Iterable[str]) -> Iterator[Finding]:
         yield heapq.heappop(held)[2]
 
 
-def _found(lines: Iterable[str]) -> Iterator[Finding]:
+def _found(lines: Iterable[str], recognisers: Sequence[Recogniser]) -> Iterator[Finding]:
     """The findings in the order in which they become complete."""
-    recognisers = _recognisers()
     feeds = [recogniser.feed for recogniser in recognisers]
     number, before, raw = 0, "", ""
     for number, line_of_text in enumerate(lines, 1):

@@ -117,10 +117,13 @@ def _across_a_border(measured: Sequence[Interval], shares: Sequence[float]) -> l
 
 
 def _made_up_for(measured: Sequence[Interval], shares: Sequence[float]) -> list[tuple[float, float, float]]:
+    if len(shares) < FEWEST_OTHERS + 2:
+        return []
+    steady = [abs(1 - share) <= 1 - STEADY_SHARE for share in shares]
+    unsteady = steady.count(False)
     for index in range(1, len(shares) - 1):
-        others = [share for place, share in enumerate(shares) if place not in (index, index + 1)]
-        steady = len(others) >= FEWEST_OTHERS and all(abs(1 - share) <= 1 - STEADY_SHARE for share in others)
-        if steady and shares[index] <= 1 - MISSED_SHARE and shares[index + 1] >= 1 + MADE_UP_SHARE:
+        others_are_steady = steady[index : index + 2].count(False) == unsteady
+        if others_are_steady and shares[index] <= 1 - MISSED_SHARE and shares[index + 1] >= 1 + MADE_UP_SHARE:
             length = measured[index].end - measured[index].start
             return [(measured[index].start, measured[index + 1].end, length * (1 - shares[index]))]
     return []

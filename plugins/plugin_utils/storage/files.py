@@ -23,6 +23,8 @@ FILE_MODE, FOLDER_MODE = 0o640, 0o750
 LONGEST_PATH = 4096
 DEEPEST = 64
 """Lists and objects inside each other; a record has 6."""
+FEW_BRACKETS = 4096
+"""So many opening brackets any stack carries, if each is inside the one before: a parser may read them unseen."""
 LONGEST_WHOLE_NUMBER = 20
 """Digits (and a sign) of a number of 64 bits."""
 
@@ -35,6 +37,7 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+_TOO_DEEP = f"it is nested deeper than {DEEPEST} levels"
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _ALL_SQUARE = bytes.maketrans(b"{}", b"[]")
 
@@ -122,19 +125,42 @@ def parse_json(content: bytes) -> Any:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ValueError(f"it is not UTF-8 at byte {error.start}") from None
-    if _too_deep(content):
-        raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+    few = content.count(b"[") + content.count(b"{") <= FEW_BRACKETS
+    if not few and _too_deep(content):
+        raise ValueError(_TOO_DEEP)
     try:
-        document = json.loads(
+        document = _strictly(text)
+    except ValueError:
+        if few and _too_deep(content):
+            raise ValueError(_TOO_DEEP) from None
+        raise
+    if few and _is_deep(document):
+        raise ValueError(_TOO_DEEP)
+    if b"\\u" in content and (b"\\ud" in content or b"\\uD" in content):
+        _require_whole_characters(document)
+    return document
+
+
+def _strictly(text: str) -> Any:
+    try:
+        return json.loads(
             text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_finite, parse_int=_whole
         )
     except json.JSONDecodeError as error:
         raise ValueError(f"it is not JSON ({error})") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    if b"\\u" in content and (b"\\ud" in content or b"\\uD" in content):
-        _require_whole_characters(document)
-    return document
+
+
+def _is_deep(document: Any) -> bool:
+    """Whether a document that has been read is deeper than `DEEPEST`."""
+    level = [document] if isinstance(document, (dict, list)) else []
+    for _ in range(DEEPEST):
+        items = [parent.values() if isinstance(parent, dict) else parent for parent in level]
+        level = [item for some in items for item in some if isinstance(item, (dict, list))]
+        if not level:
+            return False
+    return True
 
 
 def _too_deep(content: bytes) -> bool:
@@ -143,8 +169,6 @@ def _too_deep(content: bytes) -> bool:
     Outside of strings the innermost pairs of brackets are taken away, level by level. What is then left open, in a
     document that was cut off, is as deep as it is long.
     """
-    if content.count(b"[") + content.count(b"{") <= DEEPEST:
-        return False
     outside = b"".join(content.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
     if outside.count(b"[") + outside.count(b"{") <= DEEPEST:
         return False  # as of every record: most brackets are in the outputs, which are texts

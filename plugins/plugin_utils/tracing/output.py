@@ -203,14 +203,14 @@ class BpftraceRecogniser(Recogniser):
             )
             return ()
         kind = document.get("type")
-        if kind not in _JSON_KINDS:
+        if not isinstance(kind, str) or kind not in _JSON_KINDS:
             return ()
         done: Iterable[Finding] = ()
         if kind == "attached_probes" and not self._is_beginning():
             done = self.close()
         output = self._open(number, "json")
         output.mode = "json"
-        _take_json(output, str(kind), document.get("data"), document)
+        _take_json(output, kind, document.get("data"), document)
         return done
 
     def _inside(self, text: str) -> Iterable[Finding]:
@@ -445,8 +445,8 @@ def split_keys(keys: Iterable[str]) -> list[Key] | None:
     rows = [_take_syscall(key.split(",")) for key in keys]
     if not rows:
         return []
-    back = min(_leading_numbers(parts[::-1]) for parts, _ in rows)
-    front = min(_leading_numbers(parts[: len(parts) - back]) for parts, _ in rows)
+    back = _fewest(_leading_numbers(reversed(parts)) for parts, _ in rows)
+    front = _fewest(_leading_numbers(parts[: len(parts) - back]) for parts, _ in rows)
     named = all(syscall is not None for _, syscall in rows)
     if any((syscall is not None) != named for _, syscall in rows):
         return None
@@ -468,14 +468,28 @@ def _key(parts: list[str], syscall: str | None, front: int, back: int) -> Key:
 def _take_syscall(parts: list[str]) -> tuple[list[str], str | None]:
     """The parts of a key without the one that is a probe on a system call, and the name of that call."""
     for index, part in enumerate(parts):
+        if "sys_" not in part:
+            continue
         found = _SYSCALL.match(part.strip())
         if found:
             return parts[:index] + parts[index + 1 :], f"sys_enter_{found.group(1)}"
     return parts, None
 
 
-def _leading_numbers(parts: list[str]) -> int:
+def _fewest(counts: Iterable[int]) -> int:
+    """The least of some counts; after a 0 none is made."""
+    fewest: int | None = None
+    for count in counts:
+        fewest = count if fewest is None else min(fewest, count)
+        if not fewest:
+            break
+    return fewest or 0
+
+
+def _leading_numbers(parts: Iterable[str]) -> int:
     count = 0
-    while count < len(parts) and _NUMBER.match(parts[count].strip()):
+    for part in parts:
+        if not part.strip().removeprefix("-").isdecimal():
+            break
         count += 1
     return count

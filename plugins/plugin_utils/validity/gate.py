@@ -15,7 +15,7 @@ from typing import Any
 
 from ..addresses import canonical_address
 from ..benchmarks import BENCHMARKS, Benchmark
-from ..benchmarks.scan import scan
+from ..benchmarks.scan import outputs_of, scan
 from ..model import Judgement, Sample, Side, Status, SyscallCount, Target
 from ..parsing.bounds import beyond, beyond_calls
 from ..parsing.finding import Finding
@@ -88,7 +88,7 @@ def _read(record: Record, end: End | None) -> Finding | Trouble | None:
     if not findings:
         findings = _findings(record, end.stderr)
     elif len(findings) == 1 and (findings[0].status, findings[0].reason) == ("failed", "no_data"):
-        findings = [found for found in _scan_text(end.stderr) if found.status == "failed"][:1] or findings
+        findings = [found for found in _all_findings(end.stderr) if found.status == "failed"][:1] or findings
     if len(findings) > 1:
         lines = ", ".join(str(found.line) for found in findings[:5])
         return Trouble(
@@ -108,11 +108,11 @@ def _read(record: Record, end: End | None) -> Finding | Trouble | None:
 
 def _findings(record: Record, text: str) -> list[Finding]:
     """The outputs of the record's benchmark in a text; there are none of a benchmark that is not known."""
-    known = record.benchmark in BENCHMARKS
-    return [found for found in _scan_text(text) if found.tool == record.benchmark] if known else []
+    known = BENCHMARKS.get(record.benchmark)
+    return [] if known is None else outputs_of(known, text)
 
 
-def _scan_text(text: str) -> list[Finding]:
+def _all_findings(text: str) -> list[Finding]:
     return list(scan(text.splitlines(keepends=True)))
 
 
@@ -214,7 +214,9 @@ def _other_peer(record: Record, client: Finding) -> Trouble | None:
     assert record.server is not None
     for name, planned in (("address", record.server.address), ("port", record.server.port)):
         shown = client.parameters.get(name)
-        if planned is not None and shown is not None and _without_zone(shown) != _without_zone(planned):
+        if planned is None or shown is None or planned == shown:
+            continue
+        if _without_zone(shown) != _without_zone(planned):
             return Trouble("peer", f"The client was connected to {name} {shown}, planned was {planned}.")
     return None
 

@@ -27,7 +27,7 @@ from ..benchmark import (
 from ..command_line import Command
 from ..transfer import Transfer
 from . import checks, intervals, notes
-from .json_output import JsonRecogniser
+from .json_output import JsonRecogniser, whole_output
 from .text_output import TextRecogniser
 
 NAMED = (("b", "bitrate"), ("pps", "packets_per_second"), ("l", "length"), ("w", "window"), ("C", "congestion"))
@@ -165,6 +165,9 @@ class Iperf3(Benchmark):
         self, record: Record, end: End, rows: Sequence[SyscallCount], figures: Mapping[str, float]
     ) -> str | None:
         return checks.too_few_calls(record, end, rows, figures)
+
+    def whole_output(self, text: str) -> list[Finding] | None:
+        return whole_output(text)
 
     def transfer_of(self, record: Record) -> Transfer | None:
         return intervals.transfer_of(record)

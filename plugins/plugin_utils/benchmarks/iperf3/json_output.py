@@ -56,6 +56,11 @@ _BARE_NAN = re.compile(r'("(?:[^"\\]|\\.)*")|-?\b(?:nan|inf(?:inity)?)\b', re.IG
 _EARLY_KEYS = re.compile(r'"(?:connected|version|cpu_utilization_percent|streams)"')
 _EARLY_LINES = 100
 """One of these keys stands in the first lines of every document of iperf3, with its keys sorted too."""
+_WHOLE = re.compile(r"\{\n\t*" + _DOCUMENT_KEYS)
+_OTHER_LINE = re.compile(r'\n(?!\t*(?:"[^"]*":\t|[}\]])|\n*\Z)')
+"""The start of a line that ``-J`` does not print behind its first: neither ``"key":`` and a tab, nor a closing bracket."""
+_WORDS_FOR_OTHERS = ("[0m", ":  ")
+"""What a text holds where some of its lines may mean more than JSON: colours, and titles before lines."""
 _FOREIGN_LINES = 20
 """Lines inside a document that cannot be JSON (warnings) before the document is given up as cut off."""
 
@@ -90,11 +95,10 @@ def parse_document(text: str) -> Finding:
 
 
 def _load(text: str) -> Loaded:
-    scanner = _Scanner(strict=False)
-    found: list[Loaded] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        found += scanner.feed(line, number)
-    found += scanner.close()
+    whole = _whole(text)
+    if whole is not None:
+        return whole
+    found = _line_by_line(text)
     runs = [one for one in found if not _is_idle_server(one.document)]
     found = runs or found
     complete = [one for one in found if not one.problems]
@@ -106,6 +110,43 @@ def _load(text: str) -> Loaded:
     if found:
         return found[0]
     return Loaded(None, (_no_document(text),))
+
+
+def _line_by_line(text: str) -> list[Loaded]:
+    scanner = _Scanner(strict=False)
+    found: list[Loaded] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        found += scanner.feed(line, number)
+    return found + scanner.close()
+
+
+def whole_output(text: str) -> list[Finding] | None:
+    """The run in a text that is one document of ``-J`` and nothing else; None where its lines have to be read.
+
+    It is what both recognisers of iperf3 together find in the lines of the text, and no line is given to either.
+    """
+    loaded = _whole(text)
+    if loaded is None:
+        return None
+    return [to_finding(measure(loaded))] if _is_ours(loaded.document or {}) else []
+
+
+def _whole(text: str) -> Loaded | None:
+    """The document that a text is; None where its lines might say anything else.
+
+    In a document of ``-J`` every line after the first begins with a key or a closing bracket. Such a line is never wrapped
+    in anything (``parsing.lines``), never begins another document, and is never one of iperf3's texts, whatever stands in
+    its strings; and what JSON itself allows keeps line ends out of strings. So nothing is left to look for line by line.
+    """
+    if not text.isascii() or not _WHOLE.match(text) or not _EARLY_KEYS.search(text, 0, 2 * _EARLY_LINES):
+        return None
+    if "\r" in text or any(word in text for word in _WORDS_FOR_OTHERS) or _OTHER_LINE.search(text):
+        return None
+    try:
+        loaded = _parsed(text, 1)
+    except (ValueError, RecursionError):
+        return None
+    return None if _is_event(loaded.document or {}) else loaded
 
 
 def _no_document(text: str) -> Problem:
@@ -323,7 +364,8 @@ class _Streamed:
 
 
 def _is_event(document: JsonObject) -> bool:
-    return document.get("event") in _EVENTS
+    event = document.get("event")
+    return isinstance(event, str) and event in _EVENTS
 
 
 def _is_idle_server(document: JsonObject | None) -> bool:
@@ -343,19 +385,11 @@ def _is_ours(document: JsonObject) -> bool:
 
 
 def _read(text: str, line: int) -> Loaded:
-    doubled: list[str] = []
-
-    def pairs(items: list[tuple[str, Any]]) -> JsonObject:
-        return _merge(items, doubled)
-
     try:
-        document = json.loads(text, object_pairs_hook=pairs)
+        return _parsed(text, line)
     except ValueError:
-        doubled.clear()
         try:
-            document = json.loads(
-                _BARE_NAN.sub(lambda found: found[1] or "null", text), object_pairs_hook=pairs
-            )
+            return _parsed(_BARE_NAN.sub(lambda found: found[1] or "null", text), line)
         except (ValueError, RecursionError) as error:
             return Loaded(
                 _salvage(text), (Problem("malformed", f"The document is not JSON: {error}."),), (), line
@@ -364,6 +398,17 @@ def _read(text: str, line: int) -> Loaded:
         return Loaded(
             None, (Problem("malformed", "The document is nested too deeply to be iperf3's."),), (), line
         )
+
+
+def _parsed(text: str, line: int) -> Loaded:
+    """A text that is one document. Raises ValueError where it is not JSON, and RecursionError."""
+    doubled: list[str] = []
+
+    def pairs(items: list[tuple[str, Any]]) -> JsonObject:
+        found = dict(items)
+        return found if len(found) == len(items) else _merge(items, doubled)
+
+    document = json.loads(text, object_pairs_hook=pairs)
     problems = tuple(
         Problem("duplicate_keys", f'The key "{key}" is written twice and no rule says which one counts.')
         for key in sorted(set(doubled))
@@ -395,7 +440,7 @@ def _merge(items: list[tuple[str, Any]], doubled: list[str]) -> JsonObject:
 
 
 def _are_both_directions(first: Any, second: Any) -> bool:
-    return {_dict(first).get("sender"), _dict(second).get("sender")} == {True, False}
+    return [_dict(first).get("sender"), _dict(second).get("sender")] in ([True, False], [False, True])
 
 
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
@@ -456,20 +501,22 @@ def _disagreements(document: JsonObject, end: JsonObject, run: Measured) -> Iter
     loose += [key for key in end if key in _NEVER_ENDS_OWN]
     if loose:
         yield Problem("malformed", f'The key "{loose[0]}" stands where iperf3 does not write it: a line is missing.')
-    for one in _list(document.get("intervals")):
-        yield from _interval_disagreements(_dict(one), run)
+    for one in _dicts(document.get("intervals")):
+        yield from _interval_disagreements(one, run)
     for name in sorted(key for key in end if key.startswith("sum")):
         yield from _sum_disagreements(name, _dict(end.get(name)), end, run)
     yield from _whole_disagreements(run)
 
 
 def _interval_disagreements(interval: JsonObject, run: Measured) -> Iterator[Problem]:
-    streams = [_dict(one) for one in _list(interval.get("streams"))]
+    streams = _dicts(interval.get("streams"))
     sums = {key: _dict(value) for key, value in interval.items() if key.startswith("sum")}
     if streams and run.streams_expected is not None and len(streams) != run.streams_expected:
         yield Problem("streams_disagree", f"An interval has {len(streams)} of {run.streams_expected} streams.")
     for one in sums.values():
-        mine = [stream for stream in streams if len(sums) == 1 or stream.get("sender") == one.get("sender")]
+        mine = streams
+        if len(sums) > 1:
+            mine = [stream for stream in streams if stream.get("sender") == one.get("sender")]
         yield from _not_the_sum("of an interval", one, mine)
         if len(sums) == 1 and _is_other_direction(one.get("sender"), run):
             yield Problem("malformed", "The intervals are of the other direction than the settings say.")
@@ -490,7 +537,7 @@ def _sum_disagreements(name: str, total: JsonObject, end: JsonObject, run: Measu
         if abs(8 * number / rate - seconds) > slack:
             yield Problem("malformed", f'In "{name}" the rate is not the bytes in the seconds beside it.')
     role = "receiver" if name.startswith("sum_received") else "sender"
-    streams = [_dict(one) for one in _list(end.get("streams"))]
+    streams = _dicts(end.get("streams"))
     parts = [_dict(one.get(role)) or (_dict(one.get("udp")) if role == "sender" else {}) for one in streams]
     parts = [part for part in parts if part]
     if all(any(part.get("sender") is way for part in parts) for way in (True, False)):
@@ -500,7 +547,7 @@ def _sum_disagreements(name: str, total: JsonObject, end: JsonObject, run: Measu
 
 def _not_the_sum(words: str, total: JsonObject, parts: list[JsonObject]) -> Iterator[Problem]:
     """Compare a sum with its parts; an end that does not know a figure writes 0 in both or in one of them."""
-    whole, added = _positive(total.get("bytes")), sum(_positive(part.get("bytes")) or 0 for part in parts)
+    whole, added = _positive(total.get("bytes")), sum([_positive(part.get("bytes")) or 0 for part in parts])
     if whole and added and abs(whole - added) > _SUM_TOLERANCE * max(whole, added):
         yield Problem(
             "streams_disagree", f"The {len(parts)} streams carried {added:g} B, the sum {words} is {whole:g} B."
@@ -537,13 +584,13 @@ def _with_directions(run: Measured, document: JsonObject, end: JsonObject, test:
 def _with_intervals(direction: Direction | None, document: JsonObject, suffix: str) -> Direction | None:
     if direction is None:
         return None
-    sums = [_dict(_dict(one).get(f"sum{suffix}")) for one in _list(document.get("intervals"))]
+    sums = _dicts([one.get(f"sum{suffix}") for one in _dicts(document.get("intervals"))])
     intervals = (_interval(one) for one in sums if one and not one.get("omitted"))
     return replace(direction, intervals=tuple(one for one in intervals if one is not None))
 
 
 def _interval(total: JsonObject) -> Interval | None:
-    start, end, moved = (_number(total.get(name)) for name in ("start", "end", "bytes"))
+    start, end, moved = _number(total.get("start")), _number(total.get("end")), _number(total.get("bytes"))
     if start is None or end is None or moved is None or moved < 0:
         return None
     counts = _datagrams(total)
@@ -636,7 +683,7 @@ def _version(start: JsonObject) -> str | None:
 
 
 def _parameters(start: JsonObject, test: JsonObject, end: JsonObject, side: Side | None) -> JsonObject:
-    connected = [_dict(one) for one in _list(start.get("connected"))]
+    connected = _dicts(start.get("connected"))
     first = connected[0] if connected else {}
     target = _dict(start.get("connecting_to"))
     local = {"host": first.get("local_host"), "port": first.get("local_port")} if side == "server" else {}
@@ -699,7 +746,7 @@ def _streams(start: JsonObject, test: JsonObject, end: JsonObject) -> dict[str, 
 
 def _intervals(document: JsonObject, test: JsonObject) -> dict[str, Any]:
     """Count the intervals that are measured; ``-i 0`` has one at most and says nothing."""
-    sums = [_dict(_dict(one).get("sum")) for one in _list(document.get("intervals"))]
+    sums = _dicts([one.get("sum") for one in _dicts(document.get("intervals"))])
     counted = [one for one in sums if one and not one.get("omitted")]
     asked = _number(test.get("interval"))
     lengths = [seconds for one in counted if (seconds := _positive(one.get("seconds"))) is not None]
@@ -712,8 +759,15 @@ def _dict(value: Any) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
+def _dicts(value: Any) -> list[JsonObject]:
+    return [one if isinstance(one, dict) else {} for one in value] if isinstance(value, list) else []
+
+
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+_NUMBERS = (int, float)
 
 
 def _flag(value: Any) -> bool:
@@ -721,7 +775,7 @@ def _flag(value: Any) -> bool:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) not in _NUMBERS:  # true and false are none
         return None
     try:
         return value if math.isfinite(value) else None

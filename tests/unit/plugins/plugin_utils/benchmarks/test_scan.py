@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.scan import scan
+from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import BENCHMARKS
+from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import scan as scanning
+from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.scan import outputs_of, scan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.parsing.finding import Finding
 from clone import CAPTURES
 from hypothesis import given, settings
@@ -70,6 +72,20 @@ def test_everything_behind_one_another_is_found_in_order() -> None:
     assert [finding.line for finding in findings] == sorted(finding.line for finding in findings)
     alone = [finding for name in names for finding in findings_of(OUTPUTS[name])]
     assert without_lines(findings) == without_lines(alone)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+@pytest.mark.parametrize("text", [*OUTPUTS.values(), NOTES, ""], ids=[*OUTPUTS, "notes", "empty"])
+def test_one_benchmarks_outputs_are_the_same_alone_as_among_all(name: str, text: str) -> None:
+    for damaged in (text, text * 2, NOTES + text, text[: len(text) // 2]):
+        assert outputs_of(BENCHMARKS[name], damaged) == [one for one in findings_of(damaged) if one.tool == name]
+
+
+def test_many_outputs_come_in_the_order_in_which_they_do_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanning, "HELD_FINDINGS", 2)
+    text = "".join(OUTPUTS[name] for name in sorted(OUTPUTS)) * 3
+    for name, benchmark in BENCHMARKS.items():
+        assert outputs_of(benchmark, text) == [one for one in findings_of(text) if one.tool == name]
 
 
 def test_two_tables_with_the_same_rows_stay_apart() -> None:

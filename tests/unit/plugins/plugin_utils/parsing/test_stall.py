@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.scan import scan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.parsing.finding import Finding
-from ansible_collections.pairbench.lab.plugins.plugin_utils.parsing.stall import Interval, stall_sentence, stalls
+from ansible_collections.pairbench.lab.plugins.plugin_utils.parsing.stall import (
+    FEWEST_OTHERS,
+    MADE_UP_SHARE,
+    MISSED_SHARE,
+    STEADY_SHARE,
+    Interval,
+    _made_up_for,
+    stall_sentence,
+    stalls,
+)
 from clone import CAPTURES
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,3 +129,22 @@ def test_sockperf_says_how_long_its_slowest_message_took() -> None:
     assert finding.status == "valid"
     assert finding.stalled.startswith("one message took 1.402 s")
     assert any(remark.startswith("stalled: ") for remark in finding.remarks)
+
+
+@given(st.lists(st.sampled_from((0, 40, 60, 89, 91, 100, 100, 100, 100, 110, 115, 160, 1e308)), max_size=9))
+def test_what_is_made_up_for_is_one_interval_and_the_next_where_all_others_are_alike(amounts: list[float]) -> None:
+    shares = [amount / 100 for amount in amounts]
+    expected = [
+        (index, index + 2, 1 - shares[index])
+        for index in range(1, len(shares) - 1)
+        if shares[index] <= 1 - MISSED_SHARE
+        and shares[index + 1] >= 1 + MADE_UP_SHARE
+        and len(others := shares[:index] + shares[index + 2 :]) >= FEWEST_OTHERS
+        and all(abs(1 - share) <= 1 - STEADY_SHARE for share in others)
+    ]
+    assert _made_up_for(run_of(*amounts), shares) == expected[:1]
+
+
+def test_a_long_uneven_run_is_looked_at_once() -> None:
+    """Looking at all others for each interval of a day would take hours."""
+    assert stalls(run_of(*([50, 120] * 43200))) == []

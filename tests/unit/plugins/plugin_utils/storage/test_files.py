@@ -12,8 +12,10 @@ import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.cli import main as cli
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record import record_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_host, write_record
+from ansible_collections.pairbench.lab.plugins.plugin_utils.storage import files
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.files import (
     DEEPEST,
+    FEW_BRACKETS,
     StorageError,
     UnreadableFile,
     append,
@@ -65,7 +67,7 @@ def test_brackets_in_texts_and_beside_each_other_are_not_deep(text: str) -> None
 
 @pytest.mark.parametrize("nested", ["[", '{"a":', '[{"a\\\\":', '["\\"",'])
 @pytest.mark.parametrize("closed", [True, False])
-def test_deeper_than_a_record_can_be_is_refused_without_a_parser(nested: str, closed: bool) -> None:
+def test_deeper_than_a_record_can_be_is_refused(nested: str, closed: bool) -> None:
     def document(levels: int) -> bytes:
         pieces = (nested * levels)[: levels * len(nested)]
         closers = "".join({"[": "]", "{": "}"}[mark] for mark in reversed(pieces) if mark in "[{") if closed else ""
@@ -78,6 +80,29 @@ def test_deeper_than_a_record_can_be_is_refused_without_a_parser(nested: str, cl
         parse_json(document(200_000))
     if closed:
         assert parse_json(document(DEEPEST // per)) is not None
+
+
+@pytest.mark.parametrize("tail", ["", "1]", "}", "NaN", '{"a":1,"a":2}', '"\\ud800"'])
+def test_depth_is_told_before_anything_else_however_many_brackets_there_are(tail: str) -> None:
+    beside = "[]," * FEW_BRACKETS
+    for text in ("[" * (DEEPEST + 1) + tail, "[" + beside + "[" * DEEPEST + tail):
+        with pytest.raises(ValueError, match=f"deeper than {DEEPEST} levels"):
+            parse_json(text.encode())
+
+
+@given(document=JSON, cut=st.integers(0, 40), deepest=st.integers(1, 4))
+def test_depth_is_the_same_before_and_after_parsing(document: Any, cut: int, deepest: int) -> None:
+    content = json.dumps(document).encode()
+    told = []
+    for few in (0, FEW_BRACKETS):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(files, "DEEPEST", deepest)
+            patched.setattr(files, "FEW_BRACKETS", few)
+            try:
+                told.append(repr(parse_json(content[: len(content) - cut])))
+            except ValueError as error:
+                told.append(str(error))
+    assert told[0] == told[1]
 
 
 @pytest.mark.parametrize(

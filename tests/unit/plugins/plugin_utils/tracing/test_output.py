@@ -267,6 +267,11 @@ def test_other_json_is_left_alone() -> None:
     assert list(iterate('{"event":"start","data":{}}\n{"type": "something"}\n{\n  "start": {\n')) == []
 
 
+@pytest.mark.parametrize("kind", ["[]", '["map"]', "{}", "1", "null", "true"])
+def test_a_type_that_is_no_word_is_of_somebody_else(kind: str) -> None:
+    assert list(iterate(f'{{"type": {kind}, "data": {{}}}}\n')) == []
+
+
 @settings(deadline=None, max_examples=300)
 @given(st.sampled_from(FILES), st.data())
 def test_a_cut_output_never_raises_and_no_count_is_wrong(path: Path, data: st.DataObject) -> None:

@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import BENCHMARKS
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import Judgement
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tracing.output import BpftraceRecogniser
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.reasons import (
     CHECKS,
@@ -573,3 +575,54 @@ def test_a_stall_is_a_check_that_says_which_end_saw_it() -> None:
     judgement = judge(record)
     assert judgement.status == "valid", judgement.detail
     assert judgement.checks["stalled"].startswith("client: no data moved for about 1.0 s between 4 s and 5 s")
+
+
+# What judging costs, as counts.
+
+
+@pytest.fixture
+def lines_given(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """How many lines each recogniser is given from now on."""
+    counts: dict[str, int] = {}
+
+    def count(recogniser: type[Any]) -> None:
+        feed, name = recogniser.feed, recogniser.__name__
+
+        def counted(self: Any, line: str, number: int) -> Any:
+            counts[name] = counts.get(name, 0) + 1
+            return feed(self, line, number)
+
+        monkeypatch.setattr(recogniser, "feed", counted)
+
+    for benchmark in BENCHMARKS.values():
+        for recogniser in benchmark.recognisers:
+            count(recogniser)  # type: ignore[arg-type]
+    count(BpftraceRecogniser)
+    return counts
+
+
+@pytest.mark.parametrize("name", [name for name in RECORDS if name.startswith("iperf3")])
+def test_an_output_that_is_one_document_is_given_to_no_recogniser(name: str, lines_given: dict[str, int]) -> None:
+    record = load(name)
+    traces = [record[side]["trace"] for side in ("server", "client") if record[side]["trace"]]
+    assert judge(record).status == "valid"
+    assert lines_given.pop("BpftraceRecogniser", 0) == sum(len(trace["output"].splitlines()) for trace in traces)
+    assert lines_given == {}
+
+
+@pytest.mark.parametrize("name", [name for name in RECORDS if name.startswith("sockperf")])
+def test_a_text_is_given_to_the_recogniser_of_its_benchmark_alone(name: str, lines_given: dict[str, int]) -> None:
+    record = load(name)
+    printed = [record[side]["stdout"].splitlines() for side in ("server", "client")]
+    assert judge(record).status == "valid"
+    lines_given.pop("BpftraceRecogniser", 0)
+    assert lines_given == {"SockperfRecogniser": sum(bool(line.strip()) for lines in printed for line in lines)}
+
+
+def test_one_tools_output_in_another_ones_record_is_still_none_of_its_own() -> None:
+    other = load("sockperf_tcp")["client"]["stdout"]
+    assert_not_believed(spoiled("iperf3_tcp", "client", "stdout", value=other), "failed", "unrecognised")
+    mine = load("iperf3_tcp")["client"]["stdout"]
+    both = [spoiled("iperf3_tcp", "client", "stdout", value=text) for text in (mine + other, other + mine)]
+    assert [judgement.status for judgement in both] == ["valid", "valid"]
+    assert_not_believed(spoiled("iperf3_tcp", "client", "stdout", value=mine * 2), "failed", "several_runs")

@@ -321,3 +321,12 @@ def test_sorted_keys_make_no_difference() -> None:
         text = json.dumps(json.loads(text_of(name)), indent=4, sort_keys=True)
         (finding,), (expected,) = recognise(text), recognise(text_of(name))
         assert (finding.status, metrics(finding)) == ("valid", metrics(expected))
+
+
+@pytest.mark.parametrize("value", ["[]", "{}", "[true]"])
+def test_a_list_where_a_word_stands_otherwise_never_raises(value: str) -> None:
+    assert recognise(f'{{"start": {{}}, "event": {value}}}') == []
+    (finding,) = recognise(
+        text_of("3.12/tcp.client.json").replace('"sum_sent":\t{', f'"sum_sent":\t{{"sender": {value}}},\n"sum_sent":\t{{', 1)
+    )
+    assert finding.reason == "duplicate_keys"
