@@ -91,11 +91,22 @@ def verdict(metric: str, estimate: Estimate) -> Verdict:
 def trace_cost(traced: Mapping[int, float], untraced: Mapping[int, float]) -> Estimate | None:
     """How much tracing changes a figure, in %, from twins of the same block; None without a pair of twins.
 
-    Positive means that the traced run's figure is larger: higher latency, or more throughput.
+    Positive means that the traced run's figure is larger: higher latency, or more throughput. The shift is that of
+    log(traced / untraced), because a ratio itself is skewed: without any effect its mean lies above 1, the more so the
+    more the runs scatter. A pair in which either figure is not above zero has no such ratio and is left out.
     """
-    differences = [
-        100 * (traced[block] - untraced[block]) / untraced[block]
+    ratios = [
+        math.log(traced[block]) - math.log(untraced[block])
         for block in sorted(set(traced) & set(untraced))
-        if untraced[block] != 0
+        if traced[block] > 0 and untraced[block] > 0
     ]
-    return hodges_lehmann(differences) if differences else None
+    return _in_percent(hodges_lehmann(ratios)) if ratios else None
+
+
+def _in_percent(logs: Estimate) -> Estimate:
+    low_high = logs.interval and (_percent(logs.interval[0]), _percent(logs.interval[1]))
+    return Estimate(_percent(logs.centre), low_high)
+
+
+def _percent(log_ratio: float) -> float:
+    return 100 * float(np.expm1(log_ratio))

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import math
 import random
+from collections.abc import Callable
+from statistics import fmean, median
 
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.statistics.estimates import (
@@ -38,12 +41,12 @@ def test_the_interval_covers_at_least_what_it_promises_and_no_rank_is_wasted(cou
 @pytest.mark.parametrize("count", [6, 10, 25])
 def test_the_interval_covers_the_median_of_a_skewed_distribution(count: int) -> None:
     source = random.Random(count)
-    median = stats.lognorm.median(1)
+    true_median = stats.lognorm.median(1)
     hits = 0
     for _trial in range(1000):
         interval = median_estimate([source.lognormvariate(0, 1) for _value in range(count)]).interval
         assert interval is not None
-        hits += interval[0] <= median <= interval[1]
+        hits += interval[0] <= true_median <= interval[1]
     assert hits >= 930
 
 
@@ -70,6 +73,49 @@ def test_the_cost_of_tracing_is_paired_by_block() -> None:
     assert cost.centre == pytest.approx(5) and cost.interval == pytest.approx((5, 5))
     assert trace_cost({1: 1.0}, {2: 1.0}) is None
     assert trace_cost({1: 1.0}, {1: 0.0}) is None
+
+
+def test_a_pair_without_a_ratio_is_left_out_of_the_cost_of_tracing() -> None:
+    cost = trace_cost({1: 0.0, 2: 5.0, 3: 2.0, 4: -1.0}, {1: 4.0, 2: 0.0, 3: 1.0, 4: 1.0})
+    assert cost is not None and cost.centre == pytest.approx(100)
+
+
+def lognormal(source: random.Random, spread: float) -> float:
+    return source.lognormvariate(0, spread)
+
+
+def symmetric(source: random.Random, spread: float) -> float:
+    return source.uniform(1 - spread * math.sqrt(3), 1 + spread * math.sqrt(3))
+
+
+Draw = Callable[[random.Random, float], float]
+
+
+def simulated_costs(draw: Draw, spread: float, effect: float) -> list[Estimate]:
+    """What 1000 sweeps of ten blocks say where tracing multiplies a figure by ``effect``."""
+    source = random.Random(f"{spread}/{effect}")
+    costs = []
+    for _sweep in range(1000):
+        untraced = {block: draw(source, spread) for block in range(10)}
+        cost = trace_cost({block: effect * draw(source, spread) for block in range(10)}, untraced)
+        assert cost is not None and cost.interval is not None
+        costs.append(cost)
+    return costs
+
+
+@pytest.mark.parametrize("draw", [lognormal, symmetric])
+@pytest.mark.parametrize(("spread", "at_most"), [(0.2, 0.01), (0.5, 0.03)])
+@pytest.mark.parametrize("effect", [1.0, 1.1])
+def test_the_cost_of_tracing_is_what_it_is_however_much_runs_scatter(
+    draw: Draw, spread: float, at_most: float, effect: float
+) -> None:
+    costs = simulated_costs(draw, spread, effect)
+    # Ratios are averaged on logs here too: the arithmetic mean of any of them lies above their centre.
+    middle = math.exp(fmean(math.log1p(cost.centre / 100) for cost in costs))
+    assert middle == pytest.approx(effect, rel=at_most)
+    assert median(cost.centre for cost in costs) == pytest.approx(100 * (effect - 1), abs=150 * at_most)
+    covered = [cost.interval[0] <= 100 * (effect - 1) <= cost.interval[1] for cost in costs if cost.interval]
+    assert 0.93 <= fmean(covered) <= 0.98
 
 
 def test_verdicts_follow_their_thresholds() -> None:
