@@ -7,7 +7,7 @@ distribution, and where there are too few runs for one it is absent.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,14 +43,6 @@ def hodges_lehmann(differences: Sequence[float]) -> Estimate:
     """Shift of paired differences with its interval (`groups.shifts`); ``differences`` must not be empty."""
     values = np.asarray(differences, dtype=float)
     return _only(shifts(np.zeros(len(values), dtype=np.intp), values))
-
-
-def trace_cost(traced: Mapping[int, float], untraced: Mapping[int, float]) -> Estimate | None:
-    """How much tracing changes a figure, in %, from twins of the same block; None without a pair that has a ratio."""
-    blocks = sorted(set(traced) & set(untraced))
-    twins = np.array([(traced[block], untraced[block]) for block in blocks]).reshape(-1, 2).T
-    _groups, costs = trace_costs(np.zeros(len(blocks), dtype=np.intp), *twins)
-    return _only(costs) if len(costs.centre) else None
 
 
 def trace_costs(groups: Numbers, traced: Floats, untraced: Floats) -> tuple[Numbers, Shifts]:

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.statistics.estimates import (
     Estimate,
     hodges_lehmann,
-    trace_cost,
+    trace_costs,
     verdict,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.statistics.groups import medians
@@ -18,6 +18,18 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.statistics.ranks imp
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+
+
+def trace_cost(traced: dict[int, float], untraced: dict[int, float]) -> Estimate | None:
+    """The cost of tracing in one group, from the figures of the blocks that have one."""
+    blocks = sorted({*traced, *untraced})
+    twins = [np.array([figures.get(block, math.nan) for block in blocks]) for figures in (traced, untraced)]
+    groups, costs = trace_costs(np.full(len(blocks), 3), *twins)
+    if not len(groups):
+        return None
+    assert groups.tolist() == [3]
+    [(centre, low, high)] = zip(costs.centre, costs.low, costs.high, strict=True)
+    return Estimate(float(centre), None if math.isnan(low) else (float(low), float(high)))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,11 @@ from typing import Any
 import pandas as pd
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import store_plan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.statistics.estimates import Estimate, trace_cost, verdict
+from ansible_collections.pairbench.lab.plugins.plugin_utils.statistics.estimates import (
+    Estimate,
+    hodges_lehmann,
+    verdict,
+)
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.results import load_results
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.summary import (
     SUMMARY_COLUMNS,
@@ -88,8 +93,9 @@ class PlannedRun:
         return self.server, self.client, self.benchmark, self.case, "" if self.level is None else self.level
 
 
+COSTS = ("trace_cost", "trace_cost_low", "trace_cost_high")
 HOSTS, METRICS = st.sampled_from("abc"), ("throughput_received", "latency_p50", "syscalls_per_gib_server")
-VALUES = st.floats(1, 1e9) | st.sampled_from([0.0, 1.0, 2.0])
+VALUES = st.floats(1, 1e3) | st.sampled_from([0.0, 1.0, 2.0])
 RUNS = st.lists(
     st.builds(
         PlannedRun, HOSTS, HOSTS, st.sampled_from(["iperf3", "sockperf"]), st.sampled_from(["one", "two"]),
@@ -151,16 +157,24 @@ def cost(group: list[tuple[PlannedRun, str, float]]) -> dict[str, float | None]:
     twins: dict[bool, dict[int, float]] = {True: {}, False: {}}
     for run, _unit, value in group:
         twins[run.traced][run.block] = value
-    found = trace_cost(twins[True], twins[False])
-    if found is None:
+    logs = [
+        math.log(traced / untraced)
+        for block, traced in twins[True].items()
+        if traced > 0 and (untraced := twins[False].get(block, 0)) > 0
+    ]
+    if not logs:
         return {}
-    low, high = found.interval or (None, None)
-    return {"trace_cost": found.centre, "trace_cost_low": low, "trace_cost_high": high}
+    found = hodges_lehmann(logs)
+    figures = (found.centre, *(found.interval or (None, None)))
+    return dict(zip(COSTS, (figure and 100 * math.expm1(figure) for figure in figures), strict=True))
 
 
 def text(rows: list[dict[str, Any]]) -> list[str]:
-    """The rows with every bit of their figures."""
-    return [repr({name: row[name] for name in SUMMARY_COLUMNS}) for row in rows]
+    """The rows with every bit of their figures, but for costs: not all logarithms are rounded alike."""
+    return [
+        repr({name: round(row[name], 6) + 0.0 if name in COSTS and row[name] is not None else row[name] for name in row})
+        for row in rows
+    ]
 
 
 @settings(max_examples=200)
