@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 KEYS = ("server", "client", "benchmark", "case", "level")
 """What makes a case of the summary; its number here is its position among all that the plan has."""
+NO_LEVEL = -1
 COUNTED_FROM_TRACED = ("syscalls_per_", "vmm_syscalls_per_")
 
 
@@ -42,12 +43,12 @@ class Cases:
     @classmethod
     def of(cls, runs: pd.DataFrame) -> Cases:
         """The cases of a plan's runs."""
-        keys = runs[[*KEYS, "block"]].assign(level=runs["level"].fillna(0).astype("int64"))  # no level is 0
+        keys = runs[[*KEYS, "block"]].assign(level=runs["level"].fillna(NO_LEVEL).astype("int64"))
         cases = keys.groupby(list(KEYS), observed=True, sort=False).ngroup().to_numpy(np.int32)
         twins = keys.assign(case=cases).groupby(["case", "block"], sort=False).ngroup().to_numpy(np.int32)
         _numbers, first = np.unique(cases, return_index=True)
         labels = {name: runs[name].iloc[first].tolist() for name in KEYS[:-1]}
-        labels["level"] = [level or "" for level in keys["level"].iloc[first].tolist()]
+        labels["level"] = ["" if level == NO_LEVEL else level for level in keys["level"].iloc[first].tolist()]
         case_of_twin = np.zeros(int(twins.max(initial=-1)) + 1, dtype=np.int32)
         case_of_twin[twins] = cases
         traced = runs["traced"].to_numpy(bool)
