@@ -6,6 +6,8 @@ has a value. Results are arrays by group, with NaN where there are too few value
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,7 +118,7 @@ def _of_small_groups(differences: Floats) -> Floats:
 
 def _of_large_groups(differences: Floats) -> Floats:
     wanted = _wanted(differences.shape[1])
-    return _chosen(np.array([[_walsh_average(row, rank) for rank in wanted] for row in differences]))
+    return _chosen(np.array([_walsh_averages(row, wanted) for row in differences]))
 
 
 def _wanted(size: int) -> list[int]:
@@ -132,20 +134,22 @@ def _chosen(averages: Floats) -> Floats:
     return np.vstack(((averages[:, 0] + averages[:, 1]) / 2, averages[:, 2:].T if averages.shape[1] > 2 else unknown))
 
 
-def _walsh_average(ordered: Floats, rank: int) -> float:
-    """The Walsh average of a rank (0-based), by halving the range in which it lies until few are left in it."""
+def _walsh_averages(ordered: Floats, ranks: Iterable[int]) -> list[float]:
+    """The Walsh averages of some ranks (0-based)."""
+    partners = functools.cache(lambda limit: _partners(ordered, limit))  # the ranges of all ranks begin alike
+    return [_walsh_average(ordered, rank, partners) for rank in ranks]
+
+
+def _walsh_average(ordered: Floats, rank: int, partners: Callable[[float], Numbers]) -> float:
+    """The Walsh average of a rank, by halving the range in which it lies until few are left in it."""
     low, high = float(np.nextafter(ordered[0], -np.inf)), float(ordered[-1])
-    below, upto = _partners(ordered, low), _partners(ordered, high)
-    while (upto - below).sum() > FEW_AVERAGES * len(ordered):
+    while (partners(high) - partners(low)).sum() > FEW_AVERAGES * len(ordered):
         middle = low + (high - low) / 2
         if not low < middle < high:
             return high  # so many are equal
-        partners = _partners(ordered, middle)
-        if partners.sum() <= rank:
-            low, below = middle, partners
-        else:
-            high, upto = middle, partners
-    return float(np.sort(_averages_between(ordered, below, upto))[rank - below.sum()])
+        low, high = (middle, high) if partners(middle).sum() <= rank else (low, middle)
+    between = _averages_between(ordered, partners(low), partners(high))
+    return float(np.sort(between)[rank - partners(low).sum()])
 
 
 def _partners(ordered: Floats, limit: float) -> Numbers:

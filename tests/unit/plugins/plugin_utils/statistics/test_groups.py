@@ -64,7 +64,7 @@ def test_averages_that_are_only_counted_are_those_that_would_be_sorted(values: l
     ordered = np.array(sorted(values))
     averages = walsh(ordered.tolist())
     near = pytest.approx(averages, rel=1e-12, abs=1e-9)
-    assert [module._walsh_average(ordered, rank) for rank in range(len(averages))] == near
+    assert module._walsh_averages(ordered, range(len(averages))) == near
 
 
 def test_the_averages_of_a_very_large_group_are_never_in_memory() -> None:
