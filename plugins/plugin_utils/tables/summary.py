@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .results import JudgedRun, Row, SweepResults
 
@@ -15,108 +13,56 @@ SUMMARY_COLUMNS = (
     "configuration", "server", "client", "benchmark", "case", "metric", "n_tried", "n_valid", "median", "ci_low",
     "ci_high", "mad", "min", "max", "unit", "verdict", "trace_cost", "trace_cost_low", "trace_cost_high", "level",
 )  # fmt: skip
-KEYS = ["configuration", "server", "client", "benchmark", "case", "level"]
-COUNTED_FROM_TRACED = ("syscalls_per_", "vmm_syscalls_per_")
 
-# pandas and scipy are imported where they are used: loading them takes seconds, and whoever has neither of them needs the
-# columns all the same.
+# numpy, pandas and scipy are imported where they are used: loading them takes a second, and whoever has none of them needs
+# the columns all the same.
 
 
-def summarise(results: SweepResults) -> list[Row]:
+def summarise(runs: pd.DataFrame, samples: pd.DataFrame, configuration: str, every_run: bool) -> list[Row]:
     """Rows of summary.csv, in the order of the plan's cases and of the samples within a run.
 
-    Headline figures come from untraced valid runs; those that need a trace come from traced ones. ``n_tried`` counts
-    the planned runs of that kind. Handwritten notes have no twins: there every run counts. Raises ImportError where pandas
-    or scipy is not installed.
+    ``runs`` has a row for each planned run in the order of the plan, with the columns ``server``, ``client``,
+    ``benchmark``, ``case`` (categories), ``level`` (whole or missing), ``block`` and ``traced`` (what was done). ``samples``
+    are those of valid runs, in the order of the runs and as they stand within one: ``run`` (position among ``runs``),
+    ``metric``, ``unit`` (categories) and ``value``. Headline figures come from untraced runs; those that need a trace
+    come from traced ones. ``n_tried`` counts the planned runs of that kind. With ``every_run`` all runs count alike:
+    handwritten notes have no twins. Raises ImportError where pandas or scipy is not installed.
     """
+    from .metrics import Cases, Samples, figures_by_case
+
+    cases, figures = Cases.of(runs), Samples.of(samples)
+    found = [
+        (place, {column: row.get(column) for column in SUMMARY_COLUMNS} | {"configuration": configuration})
+        for metric in range(len(figures.metrics))
+        for place, row in figures_by_case(cases, figures, metric, every_run)
+    ]
+    return [row for _place, row in sorted(found, key=lambda item: item[0])]
+
+
+def frames_of(results: SweepResults) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Runs and samples as `summarise` takes them. Raises ImportError where pandas is not installed."""
     import pandas as pd
 
-    samples = pd.DataFrame(list(_figures(results)))
-    if samples.empty:
-        return []
-    tried = _tried(results)
-    rows: list[Row] = []
-    for names, group in samples.groupby([*KEYS, "metric"], sort=False):
-        row = dict(zip([*KEYS, "metric"], names, strict=True))
-        rows += _row(row, group, tried, every_run=results.plan.mode == "imported")
-    return [{column: row.get(column) for column in SUMMARY_COLUMNS} for row in rows]
+    runs = pd.DataFrame([_run(item) for item in results.runs], columns=list(_RUN_COLUMNS)).astype(_RUN_COLUMNS)
+    samples = pd.DataFrame(
+        [
+            (position, sample.metric, sample.unit, sample.value)
+            for position, item in enumerate(results.runs)
+            if item.judgement.status == "valid"
+            for sample in item.judgement.samples
+        ],
+        columns=list(_SAMPLE_COLUMNS),
+    )
+    return runs, samples.astype(_SAMPLE_COLUMNS)
 
 
-def _figures(results: SweepResults) -> Iterator[Row]:
-    """Every sample of every valid run, with what it is grouped by."""
-    for item in results.runs:
-        if item.judgement.status != "valid":
-            continue
-        shared = _key(results, item) | {"block": item.run.block, "traced": item.traced}
-        for sample in item.judgement.samples:
-            yield shared | {"metric": sample.metric, "unit": sample.unit, "value": sample.value}
+_RUN_COLUMNS = {
+    "server": "category", "client": "category", "benchmark": "category", "case": "category", "level": "Int64",
+    "block": "int64", "traced": "bool",
+}  # fmt: skip
+_SAMPLE_COLUMNS = {"run": "int32", "metric": "category", "unit": "category", "value": "float64"}
 
 
-def _key(results: SweepResults, item: JudgedRun) -> Row:
+def _run(item: JudgedRun) -> tuple[str | int | bool | None, ...]:
     run = item.run
-    return {
-        "configuration": results.plan.configuration,
-        "server": run.server,
-        "client": run.client,
-        "benchmark": run.benchmark,
-        "case": run.case,
-        "level": _level(item),
-    }
-
-
-def _level(item: JudgedRun) -> int | str:
-    """The level, or an empty cell: a missing value would leave its row out of every group."""
-    return "" if item.run.level is None else item.run.level
-
-
-def _tried(results: SweepResults) -> dict[tuple[Any, ...], int]:
-    counts: dict[tuple[Any, ...], int] = {}
-    for item in results.runs:
-        key = (*_key(results, item).values(), item.traced)
-        counts[key] = counts.get(key, 0) + 1
-    return counts
-
-
-def _row(row: Row, group: pd.DataFrame, tried: dict[tuple[Any, ...], int], every_run: bool) -> list[Row]:
-    from ..statistics.estimates import mad, median_estimate, verdict
-
-    metric = str(row["metric"])
-    wants_traced = metric.startswith(COUNTED_FROM_TRACED)
-    chosen = group if every_run else group[group["traced"] == wants_traced]
-    if chosen.empty:
-        return []
-    values = [float(value) for value in chosen["value"]]
-    estimate = median_estimate(values)
-    low, high = estimate.interval or (None, None)
-    row |= {
-        "n_tried": sum(
-            tried.get((*(row[key] for key in KEYS), traced), 0)
-            for traced in ((True, False) if every_run else (wants_traced,))
-        ),
-        "n_valid": len(values),
-        "median": estimate.centre,
-        "ci_low": low,
-        "ci_high": high,
-        "mad": mad(values),
-        "min": min(values),
-        "max": max(values),
-        "unit": chosen["unit"].iloc[0],
-        "verdict": verdict(metric, estimate),
-    }
-    if not wants_traced and not every_run:
-        row |= _cost(group)
-    return [row]
-
-
-def _cost(group: pd.DataFrame) -> Row:
-    from ..statistics.estimates import trace_cost
-
-    by_block = {
-        traced: {int(block): float(value) for block, value in zip(part["block"], part["value"], strict=True)}
-        for traced, part in group.groupby("traced")
-    }
-    cost = trace_cost(by_block.get(True, {}), by_block.get(False, {}))
-    if cost is None or math.isnan(cost.centre):
-        return {}
-    low, high = cost.interval or (None, None)
-    return {"trace_cost": cost.centre, "trace_cost_low": low, "trace_cost_high": high}
+    return run.server, run.client, run.benchmark, run.case, run.level, run.block, item.traced

@@ -19,7 +19,7 @@ from ..storage.sweep_folder import SweepFolder
 from .cells import cell
 from .levels import LEVEL_COLUMNS, level_rows
 from .results import JudgedRun, Row, SweepResults
-from .summary import SUMMARY_COLUMNS, summarise
+from .summary import SUMMARY_COLUMNS, frames_of, summarise
 
 TABLES: Mapping[str, tuple[str, ...]] = {
     "runs": (
@@ -62,7 +62,7 @@ def make_tables(results: SweepResults) -> Tables:
     """All tables of a sweep: nothing is needed for them but what has been read and judged."""
     rows, notes = _build(results), list(results.problems)
     try:
-        rows["summary"] = summarise(results)
+        rows["summary"] = summarise(*frames_of(results), results.plan.configuration, results.plan.mode == "imported")
     except ImportError as error:
         notes.append(f"summary.csv is not written: {error.name} is not installed beside Ansible (pip install pandas scipy).")
     return Tables(rows, tuple(notes))
