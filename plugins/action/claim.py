@@ -16,7 +16,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.replies im
     interpreter_facts,
     not_run,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.tasks import claim_arguments
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.tasks import claim_arguments, executed
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError
 
 CLAIM = "pairbench.lab.claim"
@@ -40,16 +40,16 @@ class ActionModule(ActionBase):
             result.update(skipped=True, skip_reason=why)
             return result
         arguments = claim_arguments(live, host, state)
-        returned = answer(lambda: self._reach(arguments, task_vars), host)
+        returned = answer(lambda: self._reach(live, host, arguments, task_vars), host)
         end_with_controller(controller)
         reply = claim_reply(returned, host, live.plan, arguments["forget"])
         interpreter = {"interpreter": (self._used_interpreter or "").removeprefix("#!").strip()}
         result.update(cut_off(returned) or not_run(returned) or reply | interpreter | interpreter_facts(returned))
         return result
 
-    def _reach(self, arguments, task_vars):
+    def _reach(self, live, host, arguments, task_vars):
         """The first word with the host in a pass: whatever Ansible itself has against it, the host is away."""
         try:
-            return self._execute_module(module_name=CLAIM, module_args=arguments, task_vars=task_vars)
+            return executed(self, live, host, CLAIM, arguments, task_vars)
         except AnsibleError as error:
             raise AnsibleConnectionFailure(str(error)) from error

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks import make_processes, version_arguments
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.replies import answer, interpreter_facts, probe_reply
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.tasks import executed
 
 PROBE = "pairbench.lab.probe"
 
@@ -19,8 +21,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         host, tools = task_vars["inventory_hostname"], self._task.args.get("tools", [])
         arguments = {"version_arguments": version_arguments(tools), "family": make_processes(tools)} | self._task.args
-        returned = answer(
-            lambda: self._execute_module(module_name=PROBE, module_args=arguments, task_vars=task_vars), host
-        )
+        live = None if self._task.check_mode else live_pass.current()
+        returned = answer(lambda: executed(self, live, host, PROBE, arguments, task_vars), host)
         result.update(probe_reply(returned, host, tools, self._task.args.get("trace", True)) | interpreter_facts(returned))
         return result

@@ -11,7 +11,7 @@ from ansible_collections.pairbench.lab.plugins.module_utils._session.execution i
 from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.hand_over import end_with_controller
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.replies import answer, interpreter_facts
-from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.tasks import resident_of, step_task
+from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.tasks import executed, step_task
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError
 
 
@@ -31,17 +31,7 @@ class ActionModule(ActionBase):
         if isinstance(task, str):
             result.update(skipped=True, skip_reason=task)
             return result
-        returned = answer(lambda: self._execute(task, resident_of(live, host), task_vars), host)
+        returned = answer(lambda: executed(self, live, host, task.module, task.arguments, task_vars), host)
         end_with_controller(controller)
         result.update(task.read(returned) | interpreter_facts(returned))
         return result
-
-    def _execute(self, task, resident, task_vars):
-        """By the program that stays on the host, where there is one and it can be sent what it reads; else as a module."""
-        if resident is not None and self._is_pipelining_enabled("new"):
-            command = f"{self._compute_environment_string()} {resident.command}".strip()
-            done = self._low_level_execute_command(command, in_data=resident.request(task))
-            reply = resident.answer(done["rc"], done["stdout"], done["stderr"])
-            if reply is not None:
-                return reply
-        return self._execute_module(module_name=task.module, module_args=dict(task.arguments), task_vars=task_vars)

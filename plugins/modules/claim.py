@@ -94,14 +94,12 @@ refusal:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._host.lock import HostBusy
-from ansible_collections.pairbench.lab.plugins.module_utils._host.privileges import require_root
 from ansible_collections.pairbench.lab.plugins.module_utils._resident import code, program
-from ansible_collections.pairbench.lab.plugins.module_utils._session.host_claim import claim_host, release_host
+from ansible_collections.pairbench.lab.plugins.module_utils._resident.claiming import CLAIM_OPTIONS, claim_report
 
 
 def resident_program():
-    """The path of the program that executes what a step asks for, None where the host cannot keep it."""
+    """The path of the program that executes what a pass asks for, None where the host cannot keep it."""
     try:
         return code.installed(program.__name__)
     except OSError:
@@ -109,39 +107,13 @@ def resident_program():
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec={
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "sweep": {"type": "str", "required": True},
-            "claim": {"type": "str", "default": ""},
-            "host": {"type": "str", "required": True},
-            "owner": {"type": "str", "default": "pairbench"},
-            "lease_seconds": {"type": "float", "default": 600},
-            "wait_seconds": {"type": "float", "default": 0},
-            "orphan_seconds": {"type": "float", "default": 60},
-            "spool": {"type": "str", "default": "/var/lib/pairbench/spool"},
-            "forget": {"type": "list", "elements": "str", "default": []},
-            "root": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
-    params = module.params
+    module = AnsibleModule(argument_spec=CLAIM_OPTIONS, supports_check_mode=True)
     if module.check_mode:
         module.exit_json(changed=False, spooled=[], forgotten=[])
-    if params["root"]:
-        require_root(module, "%s: no root. Installing and tracing need it" % params["host"])
-    change = claim_host if params["state"] == "present" else release_host
-    try:
-        forgotten, spooled = change(params)
-    except HostBusy as error:
-        module.fail_json(
-            msg="%s: %s. Let it end, or wait for it with -e pairbench_wait_seconds=SECONDS" % (params["host"], error),
-            refusal="held",
-        )
-    except OSError as error:
-        module.fail_json(msg="%s: the host cannot be claimed: %s" % (params["host"], error))
-    resident = resident_program() if params["state"] == "present" else None
-    module.exit_json(changed=False, spooled=spooled, forgotten=forgotten, program=resident)
+    report = claim_report(module.params)
+    if report.get("failed"):
+        module.fail_json(**report)
+    module.exit_json(program=resident_program() if module.params["state"] == "present" else None, **report)
 
 
 if __name__ == "__main__":

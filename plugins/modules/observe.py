@@ -64,7 +64,7 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._resident.tasks import OBSERVE_OPTIONS, observe_report
+from ansible_collections.pairbench.lab.plugins.module_utils._resident.measuring import OBSERVE_OPTIONS, observe_report
 
 
 def main():

@@ -95,97 +95,16 @@ problems:
   returned: always
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._host import fingerprint, settings
-from ansible_collections.pairbench.lab.plugins.module_utils._host.children import process_comm
-from ansible_collections.pairbench.lab.plugins.module_utils._host.privileges import require_root
-from ansible_collections.pairbench.lab.plugins.module_utils._network.ports import listening_inodes, socket_owners
-from ansible_collections.pairbench.lab.plugins.module_utils._tracing import tracer as _tracer
-
-
-def address_problem(address, found):
-    """A sentence when the data address is not on this host, else None."""
-    if not address or any(address == item for item, _interface in found):
-        return None
-    have = ", ".join("%s (%s)" % item for item in found) or "none"
-    return "the address %s is not on this host, which has: %s. Mend pairbench_address in the inventory" % (
-        address,
-        have,
-    )
-
-
-def port_problem(protocol, port, variable):
-    """A sentence when something listens on the port, else None."""
-    inodes = listening_inodes(protocol, port)
-    if not inodes:
-        return None
-    owners = ", ".join("%s (pid %d)" % (process_comm(pid), pid) for pid in socket_owners(inodes))
-    return "%s port %d is taken by %s. Stop it, or choose another port%s" % (
-        protocol,
-        port,
-        owners or "a process that cannot be seen",
-        " with " + variable if variable else "",
-    )
-
-
-def restore(check_mode):
-    """(what was put back, what stands in its way): sentences or None."""
-    if check_mode:
-        return None, None
-    try:
-        return settings.restore_leftovers(), None
-    except OSError as error:
-        return None, error.strerror
+from ansible_collections.pairbench.lab.plugins.module_utils._resident.probing import PROBE_OPTIONS, probe_report
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec={
-            "address": {"type": "str", "default": ""},
-            "kind": {"type": "str", "choices": ["", *fingerprint.KINDS], "default": ""},
-            "ports": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
-                    "port": {"type": "int", "required": True},
-                    "variable": {"type": "str", "default": ""},
-                },
-            },
-            "tools": {"type": "list", "elements": "str", "default": []},
-            "version_arguments": {"type": "dict", "default": {}},
-            "trace": {"type": "bool", "default": True},
-            "family": {"type": "bool", "default": False},
-            "root": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
-    params = module.params
-    if params["root"]:
-        require_root(module, "no root. Tracing needs it")
-    restored, unrestored = restore(module.check_mode)
-    asked = params["version_arguments"]
-    tools = {name: fingerprint.tool(name, asked.get(name, fingerprint.VERSION_ARGUMENTS)) for name in params["tools"]}
-    problems = [unrestored, address_problem(params["address"], fingerprint.addresses())]
-    problems += [port_problem(item["protocol"], item["port"], item["variable"]) for item in params["ports"]]
-    tracer = {"available": False, "reason": "tracing was not asked for"}
-    if params["trace"]:
-        tracer = _tracer.self_test(params["family"])
-        tools["bpftrace"] = fingerprint.tool("bpftrace")
-        tracer["version"] = (tools["bpftrace"] or {}).get("version")
-    module.exit_json(
-        changed=restored is not None,
-        restored=restored,
-        euid=os.geteuid(),
-        boot_id=fingerprint.read_line("/proc/sys/kernel/random/boot_id"),
-        fingerprint=fingerprint.fingerprint(params["address"], params["kind"]),
-        tools=tools,
-        tracer=tracer,
-        problems=[problem for problem in problems if problem],
-    )
+    module = AnsibleModule(argument_spec=PROBE_OPTIONS, supports_check_mode=True)
+    report = probe_report(module.params, change=not module.check_mode)
+    if report.get("failed"):
+        module.fail_json(**report)
+    module.exit_json(**report)
 
 
 if __name__ == "__main__":

@@ -194,7 +194,7 @@ problem:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.pairbench.lab.plugins.module_utils._resident.tasks import SESSION_OPTIONS, session_report
+from ansible_collections.pairbench.lab.plugins.module_utils._resident.measuring import SESSION_OPTIONS, session_report
 
 
 def main():

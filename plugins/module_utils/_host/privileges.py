@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 
 
-def require_root(module, why):
-    """End the module with ``why`` and what helps, where it is not root's."""
-    if os.geteuid() != 0:
-        module.fail_json(msg="%s: set ansible_become: true for this host, or connect as root" % why)
+def root_problem(why):
+    """None where this process is root's, else ``why`` with what helps."""
+    return None if os.geteuid() == 0 else "%s: set ansible_become: true for this host, or connect as root" % why

@@ -1,8 +1,8 @@
 # Copyright the pairbench maintainers. MIT licence (see LICENSE).
-"""The program that executes what a step asks of a host, from code that is there already (``code``).
+"""The program that executes what a pass asks of a host, from code that is there already (``code``).
 
-It reads one JSON object from standard input, ``module`` (``session`` or ``observe``) and its ``arguments``, and writes what
-the module of that name returns as one line of JSON. The arguments come from our own controller, which has made them as the
+It reads one JSON object from standard input, ``module`` (one of ``MODULES``) and its ``arguments``, and writes what the
+module of that name returns as one line of JSON. The arguments come from our own controller, which has made them as the
 module's options say; defaults are filled in here.
 """
 
@@ -11,14 +11,21 @@ from __future__ import annotations
 import json
 import sys
 
-from ansible_collections.pairbench.lab.plugins.module_utils._resident.tasks import (
+from ansible_collections.pairbench.lab.plugins.module_utils._resident.claiming import CLAIM_OPTIONS, claim_report
+from ansible_collections.pairbench.lab.plugins.module_utils._resident.measuring import (
     OBSERVE_OPTIONS,
     SESSION_OPTIONS,
     observe_report,
     session_report,
 )
+from ansible_collections.pairbench.lab.plugins.module_utils._resident.probing import PROBE_OPTIONS, probe_report
 
-MODULES = {"session": (session_report, SESSION_OPTIONS), "observe": (observe_report, OBSERVE_OPTIONS)}
+MODULES = {
+    "claim": (claim_report, CLAIM_OPTIONS),
+    "observe": (observe_report, OBSERVE_OPTIONS),
+    "probe": (probe_report, PROBE_OPTIONS),
+    "session": (session_report, SESSION_OPTIONS),
+}
 
 
 def main():

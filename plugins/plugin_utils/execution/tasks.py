@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ..lab.guests import Guest
 from ..model import SIDES, Session, Side
@@ -36,7 +36,7 @@ class HostTask:
 
 @dataclass(frozen=True)
 class Resident:
-    """The program that stays on a host for the length of a pass, so that no module has to be sent for each step."""
+    """The program that stays on a host for the length of a pass, so that no module has to be sent for each task."""
 
     interpreter: str
     """The Python that Ansible starts modules with there."""
@@ -48,9 +48,9 @@ class Resident:
         return f"{self.interpreter} -I -S {shlex.quote(self.path)}"
 
     @staticmethod
-    def request(task: HostTask) -> bytes:
+    def request(module: str, arguments: Mapping[str, Any]) -> bytes:
         """What the program reads."""
-        asked = {"module": task.module.removeprefix(COLLECTION), "arguments": dict(task.arguments)}
+        asked = {"module": module.removeprefix(COLLECTION), "arguments": dict(arguments)}
         return json.dumps(asked).encode("utf-8", "surrogateescape")
 
     @staticmethod
@@ -68,13 +68,38 @@ class Resident:
                 except ValueError:
                     break
                 return found if isinstance(found, dict) else {}
-        why = "the program that executes steps on the host ended without a result"
+        why = "the program that stays on the host ended without a result"
         return {"failed": True, "msg": why, "module_stdout": stdout, "module_stderr": stderr, "rc": status}
 
 
-def resident_of(live: LivePass, host: str) -> Resident | None:
-    """The program that stays on a host; None where the host could not keep it."""
-    return Resident(*live.residents[host]) if host in live.residents else None
+class Executor(Protocol):
+    """What an action plugin of Ansible has to execute something on its host."""
+
+    def _is_pipelining_enabled(self, module_style: str) -> bool: ...
+
+    def _compute_environment_string(self) -> str: ...
+
+    def _low_level_execute_command(self, cmd: str, *, in_data: bytes) -> Mapping[str, Any]: ...
+
+    def _execute_module(self, *, module_name: str, module_args: dict[str, Any], task_vars: Any) -> Any: ...
+
+
+def executed(
+    by: Executor, live: LivePass | None, host: str, module: str, arguments: Mapping[str, Any], task_vars: Any
+) -> Any:
+    """What a module of ours returns on a host.
+
+    It is executed by the program that stays there, where there is one and it can be sent what it reads; else the module is
+    sent. ``by`` is the action that wants it.
+    """
+    resident = Resident(*live.residents[host]) if live is not None and host in live.residents else None
+    if resident is not None and by._is_pipelining_enabled("new"):
+        command = f"{by._compute_environment_string()} {resident.command}".strip()
+        done = by._low_level_execute_command(command, in_data=resident.request(module, arguments))
+        reply = resident.answer(done["rc"], done["stdout"], done["stderr"])
+        if reply is not None:
+            return reply
+    return by._execute_module(module_name=module, module_args=dict(arguments), task_vars=task_vars)
 
 
 def step_task(live: LivePass, host: str, namespace: str, execution_name: Callable[[str], str]) -> HostTask | str:

@@ -15,7 +15,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.tasks impo
     HostTask,
     Resident,
     claim_arguments,
-    resident_of,
+    executed,
     step_task,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.guests import Guest
@@ -134,17 +134,52 @@ def test_a_claim_says_for_whom_and_what_may_be_forgotten(state: str) -> None:
     assert claim_arguments(live, "b", state)["forget"] == []
 
 
+class Executor:
+    """An action that only notes how something would be executed."""
+
+    def __init__(self, piped: bool, **done: Any) -> None:
+        self.piped, self.done = piped, {"rc": 0, "stdout": "", "stderr": "", **done}
+        self.commands: list[tuple[str, Any]] = []
+        self.modules: list[str] = []
+
+    def _is_pipelining_enabled(self, module_style: str) -> bool:
+        return self.piped and module_style == "new"
+
+    def _compute_environment_string(self) -> str:
+        return "LANG=C "
+
+    def _low_level_execute_command(self, cmd: str, *, in_data: bytes) -> dict[str, Any]:
+        self.commands.append((cmd, json.loads(in_data)))
+        return self.done
+
+    def _execute_module(self, *, module_name: str, module_args: dict[str, Any], task_vars: Any) -> dict[str, Any]:
+        self.modules.append(module_name)
+        return {"as": "a module"}
+
+
 def test_the_program_on_a_host_is_asked_on_its_standard_input_and_answers_in_one_line() -> None:
     live = live_pass()
-    asking = task(live, "a")
-    assert isinstance(asking, HostTask) and resident_of(live, "a") is None
     live.residents["a"] = ("/usr/bin/python3", "/run/pairbench/code-1/start.py")
-    resident = resident_of(live, "a")
-    assert resident is not None and resident.command == "/usr/bin/python3 -I -S /run/pairbench/code-1/start.py"
-    asked = json.loads(resident.request(asking))
+    asking = task(live, "a")
+    assert isinstance(asking, HostTask)
+    by = Executor(True, stdout='Welcome\n{"ends": {}}\n')
+    assert executed(by, live, "a", asking.module, asking.arguments, {}) == {"ends": {}}
+    [(command, asked)] = by.commands
+    assert command == "LANG=C  /usr/bin/python3 -I -S /run/pairbench/code-1/start.py" and not by.modules
     assert asked == {"module": "session", "arguments": dict(asking.arguments)}
-    assert asking.arguments["token"] not in resident.command
-    assert resident.answer(0, 'Welcome\n{"ends": {}}\n', "") == {"ends": {}}
+    assert asking.arguments["token"] not in command
+
+
+@pytest.mark.parametrize(
+    ("by", "known"),
+    [(Executor(True), False), (Executor(False), True), (Executor(True, rc=2, stderr="can't open file"), True)],
+)
+def test_a_module_is_sent_where_there_is_no_program_or_nothing_can_be_piped_to_it(by: Executor, known: bool) -> None:
+    live = live_pass()
+    if known:
+        live.residents["a"] = ("/usr/bin/python3", "/run/pairbench/code-1/start.py")
+    assert executed(by, live, "a", SESSION, {}, {}) == {"as": "a module"} and by.modules == [SESSION]
+    assert executed(by, None, "a", SESSION, {}, {}) == {"as": "a module"}
 
 
 @pytest.mark.parametrize("stdout", ["", "Killed", "{nonsense", '["a list"]', "\n"])
