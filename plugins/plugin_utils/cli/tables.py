@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 
 from ..storage.files import shown_path
-from ..tables.results import load_results
-from ..tables.tables import make_tables, write_tables
+from ..tables.rebuilding import Rebuilt, rebuild
 from .console import NOT_VALID, WELL, complain
+
+MOST_SHOWN = 12
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,10 +26,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 def build_tables(directory: Path) -> int:
     """Write the tables; the exit status says whether a file of the sweep had to be left out."""
-    results = load_results(directory)
-    tables = make_tables(results)
-    write_tables(directory, tables)
-    for sentence in tables.notes:
+    rebuilt = rebuild(directory)
+    for sentence in (*rebuilt.overview.problems, *rebuilt.overview.notes):
         complain(sentence)
+    print(_judged_again(rebuilt))
     print(f"tables are in {shown_path(directory)}")
-    return NOT_VALID if results.problems else WELL
+    return NOT_VALID if rebuilt.overview.problems else WELL
+
+
+def _judged_again(rebuilt: Rebuilt) -> str:
+    """What judging everything again showed of the figures that were stored."""
+    again = f"{rebuilt.judged} records judged again"
+    if not rebuilt.differing:
+        return f"{again}; the stored figures are the same" if rebuilt.compared else f"{again}; no figures were stored"
+    named = ", ".join(rebuilt.differing[:MOST_SHOWN])
+    more = f" and {len(rebuilt.differing) - MOST_SHOWN} more" if len(rebuilt.differing) > MOST_SHOWN else ""
+    return f"{again}; the stored figures were others of {named}{more}: they are replaced"

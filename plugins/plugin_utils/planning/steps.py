@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple, overload
 
-from ..model import CaseSpec, Pair, Round, Run, Session, Step
+from ..model import CaseSpec, Pair, Round, Run, Series, Session, Step
 
 LONGEST_RUN_ID = 150
 STEP_OVERHEAD_SECONDS = 1.5
@@ -93,6 +93,39 @@ class PlannedSteps(Sequence[Step]):
         for slot in self._slots:
             for pair in self.rounds[slot.round].pairs:
                 yield (slot.benchmark, *(pair if slot.server_first else (pair[1], pair[0])))
+
+    def parts(self) -> Iterator[tuple[int, range]]:
+        """Each block, with the positions of its steps."""
+        size = len(self._slots)
+        return ((block + 1, range(block * size, (block + 1) * size)) for block in range(self.blocks))
+
+    def series(self) -> Iterator[Series]:
+        """What every run repeats, once: benchmark, server, client, case and level."""
+        for slot in self._slots:
+            level = self.rounds[slot.round].level
+            names = dict.fromkeys(case.name for case, _traced in slot.runs)
+            # Where pairs disturb each other on purpose, a case has a slot of its own for each of its twins.
+            if level is None or slot.runs[0][1] is self._twins()[0]:
+                for server, client in self._directed(slot):
+                    yield from ((slot.benchmark, server, client, name, level) for name in names)
+
+    def runs_of(self, series: Series) -> Iterator[Run]:
+        """Every run that repeats this, block by block."""
+        benchmark, server, client, name, level = series
+        found = [
+            (slot, case, traced)
+            for slot in self._slots
+            if slot.benchmark == benchmark and self.rounds[slot.round].level == level
+            and (server, client) in self._directed(slot)
+            for case, traced in slot.runs
+            if case.name == name
+        ]  # fmt: skip
+        return (self._run(block + 1, slot, server, client, case, traced) for block in range(self.blocks)
+                for slot, case, traced in found)  # fmt: skip
+
+    def _directed(self, slot: _Slot) -> Sequence[Pair]:
+        pairs = self.rounds[slot.round].pairs
+        return pairs if slot.server_first else [(two, one) for one, two in pairs]
 
     def title_parts(self, index: int) -> tuple[int, str, tuple[Pair, ...]]:
         """Block, benchmark and (server, client) of one step, without making its runs."""

@@ -123,9 +123,9 @@ def record_files(sweep_dir: Path, problems: list[str]) -> list[Path]:
         return []
 
 
-def other_run(run: Run, stored: StoredRecord) -> str:
-    """In what a record's run is not that of the plan under the same name; empty when it is the same."""
-    planned, found = identity_of(vars(run)), stored.identity
+def other_run(run: Run, found: Mapping[str, Any]) -> str:
+    """In what a record's run (its `identity_of`) is not that of the plan under the same name; empty when it is the same."""
+    planned = identity_of(vars(run))
     if planned == found:
         return ""
     return "; ".join(

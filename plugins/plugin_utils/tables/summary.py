@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from .results import JudgedRun, Row, SweepResults
+from .results import Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,59 +21,30 @@ COUNTED_FROM_TRACED = ("syscalls_per_", "vmm_syscalls_per_")
 # columns all the same.
 
 
-def summarise(results: SweepResults) -> list[Row]:
+def summarise(runs: pd.DataFrame, samples: pd.DataFrame, configuration: str, every_run: bool) -> list[Row]:
     """Rows of summary.csv, in the order of the plan's cases and of the samples within a run.
 
+    ``runs`` has a row for each planned run in plan order, ``samples`` one for each figure of the valid ones (`figures`).
     Headline figures come from untraced valid runs; those that need a trace come from traced ones. ``n_tried`` counts
-    the planned runs of that kind. Handwritten notes have no twins: there every run counts. Raises ImportError where pandas
-    or scipy is not installed.
+    the planned runs of that kind. Handwritten notes have no twins: there ``every_run`` counts. Raises ImportError where
+    scipy is not installed.
     """
-    import pandas as pd
-
-    samples = pd.DataFrame(list(_figures(results)))
     if samples.empty:
         return []
-    tried = _tried(results)
+    told = runs.assign(configuration=configuration, level=runs["level"].astype(object).where(runs["level"].notna(), ""))
+    tried: dict[tuple[Any, ...], int] = {}
+    for key in zip(*(told[name] for name in KEYS), told["traced"], strict=True):
+        tried[key] = tried.get(key, 0) + 1
+    frame = told.iloc[samples["run"].to_numpy()].reset_index(drop=True)
+    for name in ("metric", "unit", "value"):
+        frame[name] = samples[name].to_numpy() if name == "value" else samples[name].astype(object).to_numpy()
+    for name in ("server", "client", "benchmark", "case"):
+        frame[name] = frame[name].astype(object)
     rows: list[Row] = []
-    for names, group in samples.groupby([*KEYS, "metric"], sort=False):
+    for names, group in frame.groupby([*KEYS, "metric"], sort=False):
         row = dict(zip([*KEYS, "metric"], names, strict=True))
-        rows += _row(row, group, tried, every_run=results.plan.mode == "imported")
+        rows += _row(row, group, tried, every_run=every_run)
     return [{column: row.get(column) for column in SUMMARY_COLUMNS} for row in rows]
-
-
-def _figures(results: SweepResults) -> Iterator[Row]:
-    """Every sample of every valid run, with what it is grouped by."""
-    for item in results.runs:
-        if item.judgement.status != "valid":
-            continue
-        shared = _key(results, item) | {"block": item.run.block, "traced": item.traced}
-        for sample in item.judgement.samples:
-            yield shared | {"metric": sample.metric, "unit": sample.unit, "value": sample.value}
-
-
-def _key(results: SweepResults, item: JudgedRun) -> Row:
-    run = item.run
-    return {
-        "configuration": results.plan.configuration,
-        "server": run.server,
-        "client": run.client,
-        "benchmark": run.benchmark,
-        "case": run.case,
-        "level": _level(item),
-    }
-
-
-def _level(item: JudgedRun) -> int | str:
-    """The level, or an empty cell: a missing value would leave its row out of every group."""
-    return "" if item.run.level is None else item.run.level
-
-
-def _tried(results: SweepResults) -> dict[tuple[Any, ...], int]:
-    counts: dict[tuple[Any, ...], int] = {}
-    for item in results.runs:
-        key = (*_key(results, item).values(), item.traced)
-        counts[key] = counts.get(key, 0) + 1
-    return counts
 
 
 def _row(row: Row, group: pd.DataFrame, tried: dict[tuple[Any, ...], int], every_run: bool) -> list[Row]:

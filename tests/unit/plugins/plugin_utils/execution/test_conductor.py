@@ -22,7 +22,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading impo
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage import files
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.lock import SweepHeld, SweepLock
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import completed
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.statuses import completed
 from conducted import HOSTS, Conducted
 
 
@@ -156,7 +156,7 @@ def test_an_interrupt_while_the_tables_are_written_does_not_begin_again(
     def interrupted(*_arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(conducting, "write_tables", interrupted)
+    monkeypatch.setattr(conducting, "update_tables", interrupted)
     with pytest.raises(KeyboardInterrupt):
         it.conductor.finish()
     assert not it.conductor.holds
@@ -315,7 +315,7 @@ def test_hosts_forget_nothing_that_could_not_be_written(it: Conducted, monkeypat
 def test_tables_that_cannot_be_written_keep_nobody_from_the_closing_words(
     it: Conducted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables.write_whole", refuse)
+    monkeypatch.setattr("ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables.Rewritten", refuse)
     it.conductor.finish()
     assert "0 of 6 planned runs are valid" in it.said[-1] and len(it.complained) == 1
 

@@ -13,7 +13,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record impor
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.files import StorageError
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.sweep_folder import SweepFolder
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import completed
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.statuses import completed
 from captured import Document, all_captured, sweep_of
 
 

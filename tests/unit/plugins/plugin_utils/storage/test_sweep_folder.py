@@ -32,10 +32,10 @@ def test_two_hosts_never_share_a_file(hosts: list[str]) -> None:
 
 def test_everything_has_the_name_that_the_documentation_gives_it(tmp_path: Path) -> None:
     folder = SweepFolder(tmp_path)
-    found = [folder.plan, folder.record("r", 1), folder.record("r", 2), folder.host("h"), folder.statuses, folder.lock]
+    found = [folder.plan, folder.record("r", 1), folder.record("r", 2), folder.host("h"), folder.derived, folder.lock]
     found += [folder.log(1), folder.table("runs")]
     assert [str(path.relative_to(tmp_path)) for path in found] == [
-        "plan.json", "records/r.json", "records/r.2.json", "hosts/h.json", "statuses.jsonl", "lock", "logs/pass-001.log",
+        "plan.json", "records/r.json", "records/r.2.json", "hosts/h.json", "derived.sqlite", "lock", "logs/pass-001.log",
         "runs.csv",
     ]  # fmt: skip
 

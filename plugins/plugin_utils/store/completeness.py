@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-from ..model import Status
+from ..model import Run, Status
 from ..planning.pairs import within
 from ..planning.plan import planned_runs
 from ..planning.stored import load_plan
-from .statuses import outcome_of, read_statuses
+from .asking import asked
+from .looking import Synced, left_out
+from .statuses import outcome_of
+from .store import Store
 
 MOST_PROBLEMS = 12
+AT_ONCE = 500
+"""Runs that the store is asked for at once."""
 VALID: Status = "valid"
 
 
@@ -32,13 +38,26 @@ class Completeness:
 
 
 def completeness_of(sweep_dir: str | Path, only: frozenset[str] | None = None) -> Completeness:
-    """Judge every record of a sweep against its plan; ``only`` limits it to pairs of these hosts."""
+    """What there is of a sweep against its plan; ``only`` limits it to pairs of these hosts. Raises PlanError."""
     directory = Path(sweep_dir)
-    statuses, problems = read_statuses(directory)
-    runs = [run for run in planned_runs(load_plan(directory)) if within((run.server, run.client), only)]
-    outcomes = Counter(_outcome(*outcome_of(run, statuses.get(run.run_id))) for run in runs)
-    valid = outcomes.pop(VALID, 0)
-    return Completeness(len(runs), valid, _sentence(len(runs), valid, outcomes, problems))
+    plan = load_plan(directory)
+
+    def compare(store: Store, synced: Synced) -> Completeness:
+        outcomes: Counter[str] = Counter()
+        for runs in _parts(run for run in planned_runs(plan) if within((run.server, run.client), only)):
+            found = store.statuses([run.run_id for run in runs])
+            outcomes.update(_outcome(*outcome_of(run, found.get(run.run_id))) for run in runs)
+        problems = [*synced.problems, *left_out(directory, store)[0]]
+        planned, valid = outcomes.total(), outcomes.pop(VALID, 0)
+        return Completeness(planned, valid, _sentence(planned, valid, outcomes, problems))
+
+    return asked(directory, compare)
+
+
+def _parts(runs: Iterable[Run]) -> Iterator[list[Run]]:
+    left = iter(runs)
+    while part := list(islice(left, AT_ONCE)):
+        yield part
 
 
 def _outcome(status: Status, reason: str) -> str:

@@ -1,0 +1,290 @@
+"""Look at the folder of a sweep's records: what has changed since the last look is read and judged, nothing else.
+
+A file that the file system says has not been touched is not opened, as ``git`` does it: size, times in nanoseconds and
+number of the file (inode) are those that it had. Every write, also one that puts the old time of modification back, changes
+the time of change, which nobody can set. Within the grain of such a clock that is not so: what was touched so shortly
+before the look is looked at once more the next time.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from ..plain_text import printable
+from ..records.reading import RECORD_BYTES, StoredRecord, checksum_of, stored_record
+from ..storage.files import UnreadableFile, object_in, read_bytes, shown_path
+from ..storage.sweep_folder import DOCUMENT, SweepFolder, record_name
+from .judged import JudgedRecord, judged_record
+from .store import File, Readable, Store
+from .versions import gate_version
+
+RECENT_NS = 20_000_000
+"""Twice the coarsest grain in which Linux stamps files (100 ticks a second)."""
+AT_ONCE = 256
+"""Files that become one transaction: a look that is broken off has kept all before them."""
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What a look cost: files that were opened, records that were judged, and a sentence where nothing could be listed."""
+
+    read: int = 0
+    judged: int = 0
+    changed: bool = False
+    problems: tuple[str, ...] = ()
+
+
+@dataclass
+class _Look:
+    sweep_dir: Path
+    store: Store
+    gone: dict[str, File]
+    """By checksum, files that are not there any more: what has only another name is not judged again."""
+    read: int = 0
+    judged: int = 0
+    changed: bool = False
+    now_ns: int = field(default_factory=time.time_ns)
+
+
+def look(sweep_dir: Path, store: Store) -> Synced:
+    """Bring a store up to date with the files that are there. Nothing that is there makes it fail."""
+    problems: list[str] = []
+    listed = _listed(SweepFolder(sweep_dir).records, problems)
+    touched, gone = _differences(listed, store.files())
+    it = _Look(sweep_dir, store, {file.checksum: file for file in gone if file.checksum})
+    for batch in _batches(touched, AT_ONCE):
+        _take(it, batch)
+    if gone:
+        with store.changing():
+            for file in gone:
+                if store.id_of(file.name) is not None:  # else it was found under another name
+                    store.remove(file)
+        it.changed = True
+    if it.changed:
+        _compare_rivals(it)
+    return Synced(it.read, it.judged, it.changed, tuple(problems))
+
+
+def put(sweep_dir: Path, store: Store, written: Iterable[tuple[Path, StoredRecord, JudgedRecord]]) -> None:
+    """Put in what has just been written and judged: the next look does not open it."""
+    with store.changing():
+        for path, stored, found in written:
+            try:
+                stamp = stamp_of(path.lstat())
+            except OSError:
+                continue  # the next look sees what is there
+            name = os.fsencode(path.name)
+            known = store.id_of(name)
+            if known is not None:
+                store.remove(known)
+            store.put_record(name, stamp, stored.checksum, gate_version(), found, placed=True)
+
+
+def stamp_of(status: os.stat_result) -> bytes:
+    """What the file system says of a file; another one where it was touched."""
+    return struct.pack(
+        "<QqqQI", status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_mode & 0xFFFFFFFF
+    )
+
+
+def document_name(name: str) -> str:
+    """The name of the document in a file of this name."""
+    return name
+
+
+def _listed(folder: Path, problems: list[str]) -> list[tuple[bytes, bytes]]:
+    """Name and stamp of every file that may hold a record, sorted by name."""
+    found = []
+    try:
+        with os.scandir(os.fsencode(folder)) as entries:
+            for entry in entries:
+                if not entry.name.startswith(b".") and document_name(os.fsdecode(entry.name)).endswith(DOCUMENT):
+                    try:
+                        found.append((entry.name, stamp_of(entry.stat(follow_symlinks=False))))
+                    except FileNotFoundError:
+                        continue
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        unreadable = UnreadableFile(folder, str(error.strerror))
+        problems.append(f"{unreadable}: its records are left out, and their runs count as missing.")
+        return []
+    return sorted(found)
+
+
+def _differences(
+    listed: Sequence[tuple[bytes, bytes]], known: Iterable[File]
+) -> tuple[list[tuple[bytes, bytes, File | None]], list[File]]:
+    """Files that are new or were touched, each with what is known of it, and those that are gone."""
+    touched: list[tuple[bytes, bytes, File | None]] = []
+    gone: list[File] = []
+    gate = gate_version()
+    files = iter(known)
+    file = next(files, None)
+    for name, stamp in listed:
+        while file is not None and file.name < name:
+            gone.append(file)
+            file = next(files, None)
+        if file is None or file.name != name:
+            touched.append((name, stamp, None))
+            continue
+        if file.stamp != stamp or file.gate != gate:
+            touched.append((name, stamp, file))
+        file = next(files, None)
+    if file is not None:
+        gone += [file, *files]
+    return touched, gone
+
+
+def _batches(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
+    left = iter(items)
+    while batch := list(islice(left, size)):
+        yield batch
+
+
+def _take(it: _Look, batch: Sequence[tuple[bytes, bytes, File | None]]) -> None:
+    """Read some files and put in what they say."""
+    writes = [write for name, stamp, known in batch if (write := _looked_at(it, name, stamp, known))]
+    if writes:
+        with it.store.changing():
+            for write in writes:
+                write()
+
+
+def _looked_at(it: _Look, name: bytes, stamp: bytes, known: File | None) -> Callable[[], None] | None:
+    """Read one file; what has to be written of it, or None where it went away."""
+    path = SweepFolder(it.sweep_dir).records / os.fsdecode(name)
+    it.read += 1
+    content: bytes | None = None
+    why = ""
+    try:
+        content = read_bytes(path, RECORD_BYTES)
+    except FileNotFoundError:
+        return None
+    except UnreadableFile as error:
+        why = error.why
+    checksum = "" if content is None else checksum_of(content)
+    stamp = _trusted(it, stamp, readable=content is not None)
+    if known is not None and checksum and known.checksum == checksum and known.gate == gate_version():
+        number = known.id
+        return lambda: it.store.stamp(number, stamp)
+    it.changed = True
+    moved = it.gone.pop(checksum, None) if checksum else None
+    if moved is not None and moved.gate == gate_version() and moved.run_id is not None:
+        return lambda: _renamed(it, moved, known, name, stamp)
+    return _judged(it, path, content, why, known, name, stamp, checksum)
+
+
+def _judged(
+    it: _Look, path: Path, content: bytes | None, why: str, known: File | None, name: bytes, stamp: bytes, checksum: str
+) -> Callable[[], None]:
+    """Judge what was read; what has to be written of it."""
+    found: JudgedRecord | None = None
+    placed = False
+    if content is not None:
+        try:
+            stored = stored_record(object_in(path, content), content)
+        except ValueError as error:
+            why = error.why if isinstance(error, UnreadableFile) else str(error)
+        else:
+            it.judged += 1
+            found, placed = judged_record(stored), document_name(path.name) == stored.name
+
+    def write() -> None:
+        if known is not None:
+            it.store.remove(known)
+        if found is None:
+            it.store.put_unreadable(name, stamp, checksum, gate_version(), why)
+        else:
+            it.store.put_record(name, stamp, checksum, gate_version(), found, placed=placed)
+
+    return write
+
+
+def _renamed(it: _Look, moved: File, known: File | None, name: bytes, stamp: bytes) -> None:
+    if known is not None:
+        it.store.remove(known)
+    assert moved.run_id is not None and moved.attempt is not None
+    own_name = record_name(moved.run_id, moved.attempt)
+    it.store.rename(moved, name, stamp, placed=document_name(os.fsdecode(name)) == own_name)
+
+
+def _trusted(it: _Look, stamp: bytes, *, readable: bool) -> bytes:
+    """The stamp, or an empty one where the next look has to open the file again.
+
+    That is so where it could be touched once more without getting another stamp, and where it could not be read for a
+    reason that may pass without anybody touching it.
+    """
+    size, modified, changed, _number, mode = struct.unpack("<QqqQI", stamp)
+    lasting = readable or not stat.S_ISREG(mode) or size > RECORD_BYTES
+    return stamp if lasting and max(modified, changed) < it.now_ns - RECENT_NS else b""
+
+
+# Files of one run that say different things
+
+
+def _compare_rivals(it: _Look) -> None:
+    """Compare what stands under a wrong name with what counts, where either of the two is another one than before."""
+    news = [
+        (one, None if own is None else own.checksum, own is not None and _says_the_same(it, one, own))
+        for one, own in it.store.rivals()
+        if one.rival != (None if own is None else own.checksum)
+    ]
+    if news:
+        with it.store.changing():
+            for one, checksum, same in news:
+                it.store.set_rival(one, checksum, same=same)
+
+
+def _says_the_same(it: _Look, one: Readable, own: Readable) -> bool:
+    if one.checksum == own.checksum:
+        return True
+    it.read += 2
+    folder = SweepFolder(it.sweep_dir).records
+    try:
+        documents = [
+            object_in(path, read_bytes(path, RECORD_BYTES))
+            for path in (folder / os.fsdecode(name) for name in (one.name, own.name))
+        ]
+    except (OSError, ValueError):
+        return False
+    return documents[0] == documents[1]
+
+
+def left_out(sweep_dir: Path, store: Store) -> tuple[list[str], dict[str, str]]:
+    """A sentence for every file that is left out, sorted by file name; and by run, one about a file that contradicts it."""
+    folder = SweepFolder(sweep_dir).records
+    sentences: list[tuple[bytes, str]] = []
+    doubled: dict[str, str] = {}
+    for name, why in store.unreadable():
+        path = folder / os.fsdecode(name)
+        says = f"{shown_path(path)} is not a record ({why}): it is left out, and its run counts as missing."
+        sentences.append((name, says))
+    for one, own in store.rivals():
+        sentence = _about(folder / os.fsdecode(one.name), one, own, doubled)
+        sentences += [(one.name, sentence)] if sentence else []
+    return [sentence for _name, sentence in sorted(sentences)], doubled
+
+
+def _about(path: Path, one: Readable, own: Readable | None, doubled: dict[str, str]) -> str:
+    """A sentence about a record that does not count, as copying by hand leaves them."""
+    stored = StoredRecord(one.run_id, one.attempt, {}, None, one.checksum)
+    left = f"{shown_path(path)} is left out: it is"
+    if own is None:
+        return f"{left} {stored} under another name than {stored.name}; rename it if it is to count."
+    own_name = printable(os.fsdecode(own.name))
+    if one.same:
+        return "" if one.placed else f"{left} a copy of {own_name}."
+    difference = f"{stored} with other content than {own_name}"
+    doubled[one.run_id] = f"{shown_path(path.name)} is {difference}, which counts"
+    return f"{left} {difference}, which counts."

@@ -1,0 +1,70 @@
+"""Everything that is derived of a sweep, made again from its records alone, and compared with what was stored."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..planning.stored import load_plan
+from ..storage.sweep_folder import SweepFolder
+from ..store.columns import ForeignRow
+from ..store.database import discarded
+from ..store.looking import look
+from ..store.store import Store
+from .overview import Overview
+from .tables import tables_from
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What came of it: how many records were judged, and of how many the judgement was stored."""
+
+    overview: Overview
+    judged: int
+    compared: int
+    differing: Sequence[str]
+    """Runs of which something else was stored than their records say, by this code."""
+
+
+def rebuild(sweep_dir: Path) -> Rebuilt:
+    """Make store and tables of a sweep again. Raises PlanError and StorageError.
+
+    The new store is made beside the old one and takes its place once the tables are written.
+    """
+    plan = load_plan(sweep_dir)
+    derived = SweepFolder(sweep_dir).derived
+    fresh = derived.with_name(f".{derived.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with Store.of(fresh) as store:
+            synced = look(sweep_dir, store)
+            compared, differing = _compared(store, derived)
+            overview, _written = tables_from(store, synced, sweep_dir, plan)
+        with suppress(OSError):
+            _replace(fresh, derived)
+    finally:
+        discarded(fresh)
+    return Rebuilt(overview, synced.judged, compared, differing)
+
+
+def _replace(fresh: Path, derived: Path) -> None:
+    """Put the new store in the place of the old one, of which nothing must be left beside it."""
+    if fresh.exists():
+        discarded(derived)
+        fresh.replace(derived)
+
+
+def _compared(store: Store, stored: Path) -> tuple[int, list[str]]:
+    """How many records both stores have of the same content and judged by this code, and the runs that differ."""
+    compared, differing = 0, []
+    if not stored.is_file():
+        return 0, []
+    with suppress(sqlite3.DatabaseError, ForeignRow), Store.of(stored) as old:
+        for run_id, one, other in store.beside(old):
+            compared += 1
+            if one != other:
+                differing.append(run_id)
+    return compared, differing
