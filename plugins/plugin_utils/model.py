@@ -169,6 +169,9 @@ class Steps(Protocol):
     def pairs_at_once(self) -> Iterator[tuple[Pair, ...]]:
         """Every set of pairs that is measured at the same time."""
 
+    def run_ids(self, index: int) -> list[str]:
+        """The names of the runs of one step, in any order, without making the runs."""
+
     def parts(self) -> Iterator[tuple[int, range]]:
         """Positions of the steps by part: each block, or one part 0 of everything where steps are written down."""
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..plain_text import printable
 from ..storage.files import shown_path
-from ..store.completeness import completeness_of
 from ..sweeps.merge import merge
+from ..tables.completeness import completeness_of
 from ..tables.tables import update_tables
 from .console import LONGEST_SENTENCE, NOT_VALID, WELL
 

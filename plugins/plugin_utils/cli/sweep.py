@@ -14,7 +14,6 @@ from ..model import HELD
 from ..planning.stored import load_plan
 from ..report.terminal import render_sweep
 from ..storage.sweep_folder import SweepFolder
-from ..store.completeness import completeness_of
 from ..sweeps.decisions import (
     FEWEST_BLOCKS,
     WORST_SHOWN,
@@ -30,6 +29,7 @@ from ..sweeps.decisions import (
 from ..sweeps.inventory import hosts_of_limit
 from ..sweeps.loop import Outcome, Sweep
 from ..sweeps.playbook import PLAYBOOK, SIGNALS, Pass, PassResult
+from ..tables.completeness import completeness_of
 from .console import NOT_CONVERGED, NOT_VALID, SOMEBODY_HOLDS, USAGE, WELL, complain, say
 
 EXIT_STATUS = """exit status: 0 everything planned is measured and valid; 1 something is missing, invalid or failed;

@@ -66,6 +66,10 @@ class ListedSteps(Sequence[Step]):
         """The pairs of each step."""
         return (_pairs(step) for step in self.steps)
 
+    def run_ids(self, index: int) -> list[str]:
+        """The names of the runs of one step."""
+        return [run.run_id for session in self.steps[index].sessions for run in session.runs]
+
     def parts(self) -> Iterator[tuple[int, range]]:
         """All steps together: what is written down may be in any order."""
         yield 0, range(len(self.steps))

@@ -174,8 +174,7 @@ def _cost(row: Row) -> str:
 
 def _calls(side: str, target: str, calls: Calls) -> list[str]:
     """The dominant system calls of one target of one side: median over the traced runs, and share of all calls."""
-    medians = {name: median(calls.of(name)) for name in calls.counts}
-    total = sum(medians.values())
+    medians, total = calls.medians, sum(calls.medians.values())
     top = sorted(medians, key=lambda name: (-medians[name], name))[:MOST_CALLS]
     shown = ", ".join(f"{name} {medians[name]:,.0f} ({_share(medians[name], total)})" for name in top)
     return _wrapped(f"  system calls of {TARGETS[target]}{side} a run (median of {calls.runs}): ", shown)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from ..benchmarks.transfer import Interval, Transfer
-from ..model import Judgement, Sample, Status, SyscallCount
-from ..records.reading import IDENTITY
+from ..model import Judgement, Run, Sample, Status, SyscallCount
+from ..records.reading import IDENTITY, identity_of
 from ..shapes import WrongShape, list_of, object_of, text_of, word_of
 from ..validity.reasons import REASONS
 from .judged import JudgedRecord
@@ -82,7 +82,7 @@ def columns_of(found: JudgedRecord, intern: Intern) -> Columns:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _samples(samples: Sequence[Sample], exact: dict[str, Any]) -> bytes:
@@ -202,6 +202,37 @@ def identity_from(shared: int, own: str, names: Names) -> dict[str, Any]:
         raise ForeignRow(str(fault)) from None
 
 
+class Matching:
+    """Whether records are of the runs that the plan has under their names, most of them told without understanding JSON."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._shared: dict[tuple[int, str, str, int], bool] = {}
+        self._texts: dict[str, str] = {}
+
+    def __call__(self, run: Run, shared: int, own: str) -> bool:
+        """Whether this is the identity of that run. Raises ForeignRow."""
+        if own != self._own(run):
+            return identity_from(shared, own, self._names) == identity_of(vars(run))
+        key = (shared, run.benchmark, run.case, id(run.parameters))  # a plan has one object for the parameters of a case
+        if key not in self._shared:
+            self._shared[key] = identity_from(shared, own, self._names) == identity_of(vars(run))
+        return self._shared[key]
+
+    def _own(self, run: Run) -> str:
+        """As `_json` writes what is a run's own."""
+        level = "null" if run.level is None else run.level
+        return (
+            f"[{run.block},{self._text(run.server)},{self._text(run.client)},{'true' if run.traced else 'false'},{level}]"
+        )
+
+    def _text(self, host: str) -> str:
+        found = self._texts.get(host)
+        if found is None:
+            found = self._texts[host] = _json(host)
+        return found
+
+
 def said_from(status: int, said: str | None) -> tuple[Status, str, str, Mapping[str, str]]:
     """Status, reason, detail and checks of a judgement. Raises ForeignRow."""
     word = STATUSES[status]
@@ -246,6 +277,21 @@ def _calls_from(row: Columns, exact: Mapping[str, Any], names: Names) -> list[Sy
             for key, calls, time_ns in list_of(exact["calls"], "calls")
         ]
     return [SyscallCount(*names.call(key), calls, time_ns) for key, calls, time_ns in packed_calls(row.calls)]
+
+
+def counts_from(calls: bytes, exact: str | None, names: Names) -> dict[tuple[str, str], dict[str, int]]:
+    """By side and target, how often each system call was made, where that is known. Raises ForeignRow."""
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    try:
+        rows = _exact_from(exact).get("calls") or packed_calls(calls)
+        for key, count, _time_ns in rows:
+            if count is not None:
+                side, target, _comm, syscall = names.call(key)
+                counts = found.setdefault((side, target), {})
+                counts[syscall] = counts.get(syscall, 0) + _whole(count)
+    except (WrongShape, ValueError, TypeError, struct.error, RecursionError) as fault:
+        raise ForeignRow(str(fault)) from None
+    return found
 
 
 def packed_calls(packed: bytes) -> list[tuple[int, int | None, int | None]]:

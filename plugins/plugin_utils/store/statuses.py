@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ..model import Run, Status
-from ..records.reading import identity_of
 from .asking import asked
 from .columns import said_from
+from .store import Stated, Store
 
 Outcome = tuple[Status, str]
 """Status and reason."""
@@ -23,14 +21,13 @@ def completed(sweep_dir: Path) -> set[str]:
     return asked(sweep_dir, lambda store, _synced: store.done())
 
 
-def outcome_of(run: Run, stored: tuple[int, str | None, Mapping[str, Any]] | None) -> Outcome:
+def outcome_of(store: Store, run: Run, stated: Stated | None) -> Outcome:
     """What became of a planned run, with the reason: a record of another run under its name is malformed.
 
-    ``stored`` is what `Store.statuses` has of it. Raises ForeignRow.
+    Raises ForeignRow.
     """
-    if stored is None:
+    if stated is None:
         return "failed", "not_run"
-    number, said, identity = stored
-    if identity != identity_of(vars(run)):
+    if not store.matches(run, stated.shared, stated.own):
         return "invalid", "malformed"
-    return said_from(number, said)[:2]
+    return said_from(stated.status, stated.said)[:2]

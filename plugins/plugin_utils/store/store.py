@@ -16,7 +16,7 @@ from pathlib import Path
 from types import NoneType, TracebackType
 from typing import Any, NamedTuple
 
-from .columns import Columns, ForeignRow, Names, columns_of, identity_from, judged_from, packed_values
+from .columns import Columns, ForeignRow, Matching, Names, columns_of, counts_from, judged_from, packed_values
 from .database import in_memory, kept_in_memory, opened
 from .judged import JudgedRecord
 
@@ -44,12 +44,35 @@ class File(NamedTuple):
     attempt: int | None
 
 
+class Stated(NamedTuple):
+    """What became of a run."""
+
+    run_id: str
+    shared: int
+    own: str
+    status: int
+    said: str | None
+    """As `columns.said_from` takes it."""
+
+
+class Called(NamedTuple):
+    """Which system calls a run made."""
+
+    run_id: str
+    shared: int
+    own: str
+    valid: bool
+    counts: dict[tuple[str, str], dict[str, int]]
+    """By side and target, and by call, of those whose number is known."""
+
+
 class Measured(NamedTuple):
     """What the summary needs of the record that counts for a run."""
 
     run_id: str
+    shared: int
+    own: str
     valid: bool
-    identity: dict[str, Any]
     flags: int
     """As in `columns`."""
     metrics: int
@@ -140,6 +163,8 @@ class Store:
     def _forget_texts(self) -> None:
         self._numbers: dict[str, int] = {}
         self._names = Names.of(self._text)
+        self.matches = Matching(self._names)
+        """Whether an identity, as `Status` and the others below have it, is that of a planned run."""
 
     # Files
 
@@ -252,10 +277,19 @@ class Store:
         rows = self._connection.execute("SELECT run_id FROM files WHERE counts = 1 AND status <> 2")
         return {run_id for (run_id,) in rows}
 
-    def statuses(self, run_ids: Sequence[str]) -> dict[str, tuple[int, str | None, dict[str, Any]]]:
-        """By run, the number of its status, what is said of it (`columns.said_from`), and the identity of its run."""
-        rows = self._among("SELECT run_id, status, said, shared, own FROM files", run_ids)
-        return {row[0]: (row[1], row[2], identity_from(row[3], row[4], self._names)) for row in rows}
+    def statuses(self, run_ids: Sequence[str]) -> dict[str, Stated]:
+        """What became of these runs."""
+        rows = self._among("SELECT run_id, shared, own, status, said FROM files", run_ids)
+        return {row[0]: Stated(*row) for row in rows}
+
+    def called(self, run_ids: Sequence[str]) -> dict[str, Called]:
+        """Which system calls these runs made."""
+        columns = "f.run_id, f.shared, f.own, f.status, g.exact, g.calls"
+        rows = self._among(f"SELECT {columns} FROM files f JOIN figures g USING (id)", run_ids)
+        return {
+            run_id: Called(run_id, shared, own, status == 0, counts_from(calls, exact, self._names))
+            for run_id, shared, own, status, exact, calls in rows
+        }
 
     def judged(self, run_ids: Sequence[str]) -> dict[str, JudgedRecord]:
         """What counts of these runs."""
@@ -294,7 +328,7 @@ class Store:
         )
         for run_id, status, shared, own, flags, metrics, exact, samples in rows:
             values = packed_values(samples, exact)
-            yield Measured(run_id, status == 0, identity_from(shared, own, self._names), flags, metrics, values)
+            yield Measured(run_id, shared, own, status == 0, flags, metrics, values)
 
     def metrics(self, number: int) -> tuple[tuple[str, str], ...]:
         """Metrics and units of this number."""

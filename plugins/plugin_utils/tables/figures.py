@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..model import Plan, Run
-from ..records.reading import identity_of
 from ..store.columns import TRACED, UNTRACEABLE, ForeignRow
 from ..store.store import ALL_BLOCKS, Measured, Store
 
@@ -70,7 +69,7 @@ class _Frames:
             self._columns[name].append(codes(getattr(run, name)))
         self._columns["level"].append(-1 if run.level is None else run.level)
         self._columns["block"].append(run.block)
-        if found is not None and found.identity != identity_of(vars(run)):
+        if found is not None and not self._store.matches(run, found.shared, found.own):
             found = None
         self._flags["traced"].append(_traced(run, found))
         self._flags["valid"].append(found is not None and found.valid)

@@ -2,62 +2,83 @@
 
 from __future__ import annotations
 
+import json
+from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from heapq import nsmallest
+from statistics import median
 from typing import Any
 
-from ..model import Plan, Series
-from ..store.store import Store
+from ..model import Plan, Run, Series
+from ..store.columns import ForeignRow
+from ..store.store import Called, Store
 from .outcomes import Outcomes
-from .results import JudgedRun, Row, with_records
+from .results import Row, parts_of
 
 MOST_GROUPS = 12
 
 
-@dataclass
+@dataclass(frozen=True)
 class Calls:
-    """Of one target of one side in the runs of a group: by system call, how often each run made it.
+    """Of one target of one side: in how many runs calls were counted, and the median of each call over them."""
 
-    A run that did not make a call made it 0 times: a count is complete, so this 0 is measured.
-    """
-
-    runs: int = 0
-    counts: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, counts: Mapping[str, int]) -> None:
-        """Those of one more run."""
-        self.runs += 1
-        for name, count in counts.items():
-            self.counts[name].append(count)
-
-    def of(self, name: str) -> list[int]:
-        """Of each run."""
-        return [0] * (self.runs - len(self.counts[name])) + self.counts[name]
+    runs: int
+    medians: Mapping[str, float]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Group:
     """All runs of one case on one pair (at one level)."""
 
     series: Series
-    runs: int = 0
-    valid: int = 0
-    calls: dict[tuple[str, str], Calls] = field(default_factory=lambda: defaultdict(Calls))
+    runs: int
+    valid: int
+    calls: Mapping[tuple[str, str], Calls]
     """By side and target."""
 
-    def add(self, item: JudgedRun) -> None:
-        """One more run."""
-        self.runs += 1
-        self.valid += item.judgement.status == "valid"
-        per_target: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
-        for row in item.judgement.syscalls:
-            if row.calls is not None:
-                counts = per_target[row.side, row.target]
-                counts[row.syscall] = counts.get(row.syscall, 0) + row.calls
-        for target, counts in per_target.items():
-            self.calls[target].add(counts)
+    def as_document(self) -> list[Any]:
+        """What is remembered of it, beside its name."""
+        return [self.runs, self.valid, [[*target, calls.runs, calls.medians] for target, calls in self.calls.items()]]
+
+
+def group_from(series: Series, document: str) -> Group:
+    """What was remembered of a group. Raises ForeignRow for what `Group.as_document` cannot have been."""
+    try:
+        runs, valid, calls = json.loads(document)
+        return Group(
+            series,
+            int(runs),
+            int(valid),
+            {
+                (str(side), str(target)): Calls(int(counted), {name: float(value) for name, value in medians.items()})
+                for side, target, counted, medians in calls
+            },
+        )
+    except (ValueError, TypeError, AttributeError, RecursionError) as fault:
+        raise ForeignRow(f"group: {fault}") from None
+
+
+class _Counts:
+    """How often each run of a group made a call, while the runs go by."""
+
+    def __init__(self) -> None:
+        self._runs = 0
+        self._counts: dict[str, array[int]] = defaultdict(lambda: array("Q"))
+
+    def add(self, counts: Mapping[str, int]) -> None:
+        """Those of one more run."""
+        self._runs += 1
+        for name, count in counts.items():
+            self._counts[name].append(count)
+
+    def calls(self) -> Calls:
+        """What they come to. A call that a run did not make it made 0 times: a count is complete, so this 0 is measured."""
+        return Calls(
+            self._runs,
+            {name: median([0] * (self._runs - len(counts)) + counts.tolist()) for name, counts in self._counts.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -78,23 +99,40 @@ class Overview:
     """What a reader has to know beside."""
 
 
-def first_groups(store: Store, plan: Plan, doubled: Mapping[str, str]) -> tuple[list[Group], int]:
-    """The first groups of a plan, and how many there are."""
+def first_series(plan: Plan) -> tuple[list[Series], int]:
+    """What is repeated in the first groups of a plan, and how many groups there are."""
     count = 0
 
-    def counted() -> Iterable[Series]:
+    def counted() -> Iterator[Series]:
         nonlocal count
         for series in plan.steps.series():
             count += 1
             yield series
 
-    first = nsmallest(MOST_GROUPS, counted(), key=lambda series: (*series[:4], series[4] or 0))
-    return [group_of(series, with_records(store, plan.steps.runs_of(series), doubled)) for series in first], count
+    return nsmallest(MOST_GROUPS, counted(), key=lambda series: (*series[:4], series[4] or 0)), count
 
 
-def group_of(series: Series, items: Iterable[JudgedRun]) -> Group:
-    """A group of these runs."""
-    group = Group(series)
-    for item in items:
-        group.add(item)
-    return group
+def stored_group(store: Store, plan: Plan, series: Series) -> Group:
+    """A group of a plan, with what is stored of its runs."""
+    return group_of(series, _called(store, plan.steps.runs_of(series)))
+
+
+def _called(store: Store, runs: Iterable[Run]) -> Iterator[Called | None]:
+    for part in parts_of(runs):
+        found = store.called([run.run_id for run in part])
+        for run in part:
+            one = found.get(run.run_id)
+            yield one if one is not None and store.matches(run, one.shared, one.own) else None
+
+
+def group_of(series: Series, runs: Iterable[Called | None]) -> Group:
+    """A group of these runs; None is one without a record."""
+    counts: dict[tuple[str, str], _Counts] = defaultdict(_Counts)
+    tried = valid = 0
+    for one in runs:
+        tried += 1
+        if one is not None:
+            valid += one.valid
+            for target, its in one.counts.items():
+                counts[target].add(its)
+    return Group(series, tried, valid, {target: its.calls() for target, its in counts.items()})

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ..model import Plan
+from ..model import Plan, Series
 from ..planning.document import plan_to_json
 from ..planning.stored import load_plan
 from ..records.reading import read_hosts
@@ -29,7 +29,7 @@ from ..store.store import ALL_BLOCKS, Store
 from ..store.versions import tables_version
 from .figures import frames_of
 from .outcomes import Outcomes, Tally, outcomes_of
-from .overview import Overview, first_groups
+from .overview import Group, Overview, first_series, group_from, stored_group
 from .results import Row, judged_runs
 from .rows import BY_RUN, fact_rows, header_of, to_csv
 from .summary import SUMMARY_COLUMNS, summarise
@@ -99,6 +99,11 @@ def overview_of(sweep_dir: Path, plan: Plan | None = None) -> Overview:
         return _overview(sweep, [*synced.problems, *sentences])
 
     return asked(sweep_dir, tell)
+
+
+def outcomes_of_sweep(store: Store, sweep_dir: Path, plan: Plan) -> Outcomes:
+    """What became of the runs of a sweep, out of this store."""
+    return _outcomes(_sweep_of(store, sweep_dir, plan)[0])
 
 
 def _sweep_of(store: Store, sweep_dir: Path, plan: Plan) -> tuple[_Sweep, list[str]]:
@@ -222,13 +227,25 @@ def _overview(sweep: _Sweep, sentences: list[str]) -> Overview:
     outcomes = _outcomes(sweep)
     hosts, host_problems = read_hosts(sweep.folder.path)
     problems = [*sentences, *_about_strangers(sweep, outcomes.strangers), *host_problems]
-    groups, count = first_groups(sweep.store, sweep.plan, sweep.doubled)
+    first, count = first_series(sweep.plan)
+    groups = [_group(sweep, number, series) for number, series in enumerate(first)]
     try:
         rows, notes = _summary(sweep), []
     except ImportError as error:
         rows = []
         notes = [f"summary.csv is not written: {error.name} is not installed beside Ansible (pip install pandas scipy)."]
     return Overview(sweep.plan, outcomes, groups, count, hosts, problems, rows, notes)
+
+
+def _group(sweep: _Sweep, number: int, series: Series) -> Group:
+    """A group that is shown; counted again where a record has changed."""
+    known = sweep.store.made("groups").get(number)
+    if known is not None and known[:2] == (sweep.changed(0), sweep.basis):
+        return group_from(series, known[2])
+    group = stored_group(sweep.store, sweep.plan, series)
+    with sweep.store.changing():
+        sweep.store.note_made("groups", [(number, sweep.changed(0), sweep.basis, group.as_document())], alone=False)
+    return group
 
 
 def _about_strangers(sweep: _Sweep, strangers: list[tuple[str, str]]) -> Iterator[str]:

@@ -27,10 +27,10 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record impor
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_host, write_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.lock import SweepHeld, SweepLock, held_by
-from ansible_collections.pairbench.lab.plugins.plugin_utils.store.completeness import completeness_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store.statuses import completed
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.merge import merge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.cells import plain_cell
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.completeness import completeness_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import overview_of
 from captured import runs_of, shown, tables_of
 from hypothesis import HealthCheck, given, settings

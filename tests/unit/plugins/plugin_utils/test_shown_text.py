@@ -26,6 +26,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.listed impo
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.remaining import what_remains
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_plan, render_sweep
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.store import Called
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps import playbook
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.outcomes import Tally
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.overview import Overview, group_of
@@ -63,7 +64,7 @@ def test_the_summary_shows_hostile_text_and_obeys_none(text: str, name: str) -> 
     tally = Tally(plan, {})
     for item in runs:
         tally.see(item)
-    groups = [group_of(series_of(run), runs)]
+    groups = [group_of(series_of(run), [Called(run.run_id, 0, "", True, {("server", "process"): {f"sys_enter_{text}": 3}})])]
     told = Overview(plan, tally.outcomes(), groups, 1, hosts, (f"{text} is left out",))
     shown = render_sweep(Path(f"/results/{name}"), told)
     assert not obeyed(shown)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import store_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_host
-from ansible_collections.pairbench.lab.plugins.plugin_utils.store.completeness import completeness_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.completeness import completeness_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.rows import TABLES
 from captured import Document, all_captured, read_csv, shown, sweep_of, tables_of, write_documents
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
-from ..model import Run, Status
+from ..model import Plan, Status
 from ..planning.pairs import within
 from ..planning.plan import planned_runs
 from ..planning.stored import load_plan
-from .asking import asked
-from .looking import Synced, left_out
-from .statuses import outcome_of
-from .store import Store
+from ..store.asking import asked
+from ..store.looking import Synced, left_out
+from ..store.statuses import outcome_of
+from ..store.store import Store
+from .results import parts_of
+from .tables import outcomes_of_sweep
 
 MOST_PROBLEMS = 12
-AT_ONCE = 500
-"""Runs that the store is asked for at once."""
 VALID: Status = "valid"
 
 
@@ -43,10 +42,8 @@ def completeness_of(sweep_dir: str | Path, only: frozenset[str] | None = None) -
     plan = load_plan(directory)
 
     def compare(store: Store, synced: Synced) -> Completeness:
-        outcomes: Counter[str] = Counter()
-        for runs in _parts(run for run in planned_runs(plan) if within((run.server, run.client), only)):
-            found = store.statuses([run.run_id for run in runs])
-            outcomes.update(_outcome(*outcome_of(run, found.get(run.run_id))) for run in runs)
+        found = _outcomes_among(store, plan, only) if only is not None else _all_outcomes(store, directory, plan)
+        outcomes = Counter(found)
         problems = [*synced.problems, *left_out(directory, store)[0]]
         planned, valid = outcomes.total(), outcomes.pop(VALID, 0)
         return Completeness(planned, valid, _sentence(planned, valid, outcomes, problems))
@@ -54,13 +51,24 @@ def completeness_of(sweep_dir: str | Path, only: frozenset[str] | None = None) -
     return asked(directory, compare)
 
 
-def _parts(runs: Iterable[Run]) -> Iterator[list[Run]]:
-    left = iter(runs)
-    while part := list(islice(left, AT_ONCE)):
-        yield part
+def _all_outcomes(store: Store, directory: Path, plan: Plan) -> Counter[str]:
+    """What became of all runs, as it is remembered of what has not changed."""
+    found: Counter[str] = Counter()
+    for (status, reason, _detail), count in outcomes_of_sweep(store, directory, plan).statuses.items():
+        found[_outcome(status, reason)] += count
+    return found
 
 
-def _outcome(status: Status, reason: str) -> str:
+def _outcomes_among(store: Store, plan: Plan, only: frozenset[str]) -> Counter[str]:
+    """What became of the runs between these hosts."""
+    found: Counter[str] = Counter()
+    for runs in parts_of(run for run in planned_runs(plan) if within((run.server, run.client), only)):
+        stated = store.statuses([run.run_id for run in runs])
+        found.update(_outcome(*outcome_of(store, run, stated.get(run.run_id))) for run in runs)
+    return found
+
+
+def _outcome(status: str, reason: str) -> str:
     """What became of one run, in words that are counted."""
     if reason == "not_run":
         return "not run"
