@@ -64,18 +64,18 @@ class Rewritten:
             raise self._not_written(error) from error
         self.length += end - begin
 
-    def commit(self) -> None:
-        """Put it in the place of the old one."""
+    def commit(self) -> os.stat_result:
+        """Put it in the place of the old one; what the file system says of it, also where it is replaced at once."""
         try:
             self._handle.flush()
             os.fsync(self._handle.fileno())
-            self._handle.close()
             self._temporary.replace(self._path)
             folder = os.open(self._path.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+            return os.fstat(self._handle.fileno())
         except OSError as error:
             raise self._not_written(error) from error
 

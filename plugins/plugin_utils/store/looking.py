@@ -44,10 +44,38 @@ class Synced:
     problems: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A file that is to be read."""
+
+    path: Path
+    known: frozenset[str]
+    """Checksums of contents that need not be judged."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is in one file, as far as it is not known already."""
+
+    there: bool = True
+    checksum: str = ""
+    """Of its content; empty where it could not be read."""
+    why: str = ""
+    """Why it is no record."""
+    found: JudgedRecord | None = None
+    placed: bool = False
+    """Whether the record stands under its own name."""
+
+
+Apply = Callable[[Callable[[Asked], Reading], Iterable[Asked]], Iterable[Reading]]
+"""Applies a function to several files, as ``map`` does; perhaps in several processes."""
+
+
 @dataclass
 class _Look:
     sweep_dir: Path
     store: Store
+    apply: Apply
     gone: dict[str, File]
     """By checksum, files that are not there any more: what has only another name is not judged again."""
     read: int = 0
@@ -56,13 +84,14 @@ class _Look:
     now_ns: int = field(default_factory=time.time_ns)
 
 
-def look(sweep_dir: Path, store: Store) -> Synced:
+def look(sweep_dir: Path, store: Store, apply: Apply = map, at_once: int = AT_ONCE) -> Synced:
     """Bring a store up to date with the files that are there. Nothing that is there makes it fail."""
     problems: list[str] = []
     listed = _listed(SweepFolder(sweep_dir).records, problems)
     touched, gone = _differences(listed, store.files())
-    it = _Look(sweep_dir, store, {file.checksum: file for file in gone if file.checksum})
-    for batch in _batches(touched, AT_ONCE):
+    named_anew = {file.checksum: file for file in gone if file.checksum and file.gate == gate_version()}
+    it = _Look(sweep_dir, store, apply, named_anew)
+    for batch in _batches(touched, at_once):
         _take(it, batch)
     if gone:
         with store.changing():
@@ -154,69 +183,71 @@ def _batches(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
 
 def _take(it: _Look, batch: Sequence[tuple[bytes, bytes, File | None]]) -> None:
     """Read some files and put in what they say."""
-    writes = [write for name, stamp, known in batch if (write := _looked_at(it, name, stamp, known))]
-    if writes:
-        with it.store.changing():
-            for write in writes:
-                write()
+    folder = SweepFolder(it.sweep_dir).records
+    gate = gate_version()
+    spare = frozenset(it.gone)
+    questions = [
+        Asked(folder / os.fsdecode(name), spare | {known.checksum} if known and known.gate == gate else spare)
+        for name, _stamp, known in batch
+    ]
+    readings = list(it.apply(reading_of, questions))
+    it.read += len(readings)
+    it.judged += sum(reading.found is not None for reading in readings)
+    with it.store.changing():
+        for (name, stamp, known), reading in zip(batch, readings, strict=True):
+            if reading.there:
+                _put(it, name, _trusted(it, stamp, readable=bool(reading.checksum)), known, reading)
 
 
-def _looked_at(it: _Look, name: bytes, stamp: bytes, known: File | None) -> Callable[[], None] | None:
-    """Read one file; what has to be written of it, or None where it went away."""
-    path = SweepFolder(it.sweep_dir).records / os.fsdecode(name)
-    it.read += 1
-    content: bytes | None = None
-    why = ""
+def _put(it: _Look, name: bytes, stamp: bytes, known: File | None, reading: Reading) -> None:
+    """Put in what one file says."""
+    gate = gate_version()
+    if known is not None and reading.checksum and known.checksum == reading.checksum and known.gate == gate:
+        it.store.stamp(known.id, stamp)
+        return
+    it.changed = True
+    if known is not None:
+        it.store.remove(known)
+    moved = it.gone.pop(reading.checksum, None) if reading.found is None else None
+    if moved is not None:
+        _rename(it, moved, name, stamp)
+        return
+    if reading.found is None and not reading.why:  # a second copy of what has another name now
+        reading = reading_of(Asked(SweepFolder(it.sweep_dir).records / os.fsdecode(name), frozenset()))
+        it.judged += reading.found is not None
+    if reading.found is not None:
+        it.store.put_record(name, stamp, reading.checksum, gate, reading.found, placed=reading.placed)
+    else:
+        it.store.put_unreadable(name, stamp, reading.checksum, gate, reading.why)
+
+
+def reading_of(asked: Asked) -> Reading:
+    """Read a file, and judge the record in it where its content is not known. Never raises for what is in the file."""
+    path = asked.path
     try:
         content = read_bytes(path, RECORD_BYTES)
     except FileNotFoundError:
-        return None
+        return Reading(there=False)
     except UnreadableFile as error:
-        why = error.why
-    checksum = "" if content is None else checksum_of(content)
-    stamp = _trusted(it, stamp, readable=content is not None)
-    if known is not None and checksum and known.checksum == checksum and known.gate == gate_version():
-        number = known.id
-        return lambda: it.store.stamp(number, stamp)
-    it.changed = True
-    moved = it.gone.pop(checksum, None) if checksum else None
-    if moved is not None and moved.gate == gate_version() and moved.run_id is not None:
-        return lambda: _renamed(it, moved, known, name, stamp)
-    return _judged(it, path, content, why, known, name, stamp, checksum)
+        return Reading(why=error.why)
+    checksum = checksum_of(content)
+    if checksum in asked.known:
+        return Reading(checksum=checksum)
+    try:
+        stored = stored_record(object_in(path, content), content)
+    except ValueError as error:
+        return Reading(checksum=checksum, why=error.why if isinstance(error, UnreadableFile) else str(error))
+    return Reading(True, checksum, "", judged_record(stored), document_name(path.name) == stored.name)
 
 
-def _judged(
-    it: _Look, path: Path, content: bytes | None, why: str, known: File | None, name: bytes, stamp: bytes, checksum: str
-) -> Callable[[], None]:
-    """Judge what was read; what has to be written of it."""
-    found: JudgedRecord | None = None
-    placed = False
-    if content is not None:
-        try:
-            stored = stored_record(object_in(path, content), content)
-        except ValueError as error:
-            why = error.why if isinstance(error, UnreadableFile) else str(error)
-        else:
-            it.judged += 1
-            found, placed = judged_record(stored), document_name(path.name) == stored.name
-
-    def write() -> None:
-        if known is not None:
-            it.store.remove(known)
-        if found is None:
-            it.store.put_unreadable(name, stamp, checksum, gate_version(), why)
-        else:
-            it.store.put_record(name, stamp, checksum, gate_version(), found, placed=placed)
-
-    return write
-
-
-def _renamed(it: _Look, moved: File, known: File | None, name: bytes, stamp: bytes) -> None:
-    if known is not None:
-        it.store.remove(known)
-    assert moved.run_id is not None and moved.attempt is not None
-    own_name = record_name(moved.run_id, moved.attempt)
-    it.store.rename(moved, name, stamp, placed=document_name(os.fsdecode(name)) == own_name)
+def _rename(it: _Look, moved: File, name: bytes, stamp: bytes) -> None:
+    """A file has another name, and says what it said."""
+    placed = (
+        moved.run_id is not None
+        and moved.attempt is not None
+        and document_name(os.fsdecode(name)) == record_name(moved.run_id, moved.attempt)
+    )
+    it.store.rename(moved, name, stamp, placed=placed)
 
 
 def _trusted(it: _Look, stamp: bytes, *, readable: bool) -> bytes:

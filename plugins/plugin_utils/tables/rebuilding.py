@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import secrets
 import sqlite3
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ..planning.stored import load_plan
+from ..records.reading import record_files
 from ..storage.sweep_folder import SweepFolder
 from ..store.columns import ForeignRow
 from ..store.database import discarded
-from ..store.looking import look
+from ..store.looking import Synced, look
 from ..store.store import Store
 from .overview import Overview
 from .tables import tables_from
+
+FEWEST_FOR_WORKERS = 500
+CHUNK = 16
+"""Records that a worker is given at once."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ def rebuild(sweep_dir: Path) -> Rebuilt:
     fresh = derived.with_name(f".{derived.name}.{secrets.token_hex(4)}.tmp")
     try:
         with Store.of(fresh) as store:
-            synced = look(sweep_dir, store)
+            synced = _looked(sweep_dir, store)
             compared, differing = _compared(store, derived)
             overview, _written = tables_from(store, synced, sweep_dir, plan)
         with suppress(OSError):
@@ -48,6 +57,15 @@ def rebuild(sweep_dir: Path) -> Rebuilt:
     finally:
         discarded(fresh)
     return Rebuilt(overview, synced.judged, compared, differing)
+
+
+def _looked(sweep_dir: Path, store: Store) -> Synced:
+    """Judge everything, with as many processes as there are CPUs where that is worth their start."""
+    workers = len(os.sched_getaffinity(0))
+    if workers == 1 or len(record_files(sweep_dir, [])) < FEWEST_FOR_WORKERS:
+        return look(sweep_dir, store)
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
+        return look(sweep_dir, store, partial(pool.map, chunksize=CHUNK), at_once=CHUNK * workers * 8)
 
 
 def _replace(fresh: Path, derived: Path) -> None:

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from ..model import Plan, Series
+from ..model import Plan
 from ..planning.document import plan_to_json
 from ..planning.stored import load_plan
 from ..records.reading import read_hosts
@@ -129,7 +129,8 @@ def _write_parts(sweep: _Sweep) -> Written:
     if wanted == {part: changed for part, (changed, _ends) in before.parts.items()}:
         return Written()
     spans: dict[int, dict[str, tuple[int, int]]] = {}
-    anew = Written()
+    counted: dict[int, Outcomes] = {}
+    formatted = 0
     with ExitStack() as stack, before:
         files = {name: stack.enter_context(Rewritten(sweep.folder.table(name))) for name in BY_RUN}
         for name, file in files.items():
@@ -140,24 +141,25 @@ def _write_parts(sweep: _Sweep) -> Written:
             if kept is not None and kept[0] == wanted[part]:
                 before.copy(part, files)
             else:
-                anew = _format(sweep, part, positions, files, anew)
+                counted[part] = _format(sweep, part, positions, files)
+                formatted += sum(file.length - begins[name] for name, file in files.items())
             spans[part] = {name: (begins[name], file.length) for name, file in files.items()}
-        for file in files.values():
-            file.commit()
-    _remember_parts(sweep, wanted, spans)
-    return anew
+        stamps = [stamp_of(file.commit()).hex() for file in files.values()]
+    _remember_outcomes(sweep, counted)
+    rows = [(part, wanted[part], sweep.basis, spans[part]) for part in wanted]
+    with sweep.store.changing():
+        sweep.store.note_made("tables", [*rows, (WHOLE, 0, sweep.basis, stamps)])
+    return Written(len(counted), formatted)
 
 
-def _format(sweep: _Sweep, part: int, positions: range, files: Mapping[str, Rewritten], anew: Written) -> Written:
+def _format(sweep: _Sweep, part: int, positions: range, files: Mapping[str, Rewritten]) -> Outcomes:
     """Make the lines of a part, and count what became of its runs on the way."""
-    begin = sum(file.length for file in files.values())
     tally = Tally(sweep.plan, dict(_counting(sweep, part)))
     for item in judged_runs(sweep.store, sweep.plan, positions, sweep.doubled):
         tally.see(item)
         for name, file in files.items():
             file.write(BY_RUN[name](sweep.plan, item).encode("utf-8"))
-    _remember_outcomes(sweep, part, tally.outcomes())
-    return Written(anew.parts + 1, anew.formatted_bytes + sum(file.length for file in files.values()) - begin)
+    return tally.outcomes()
 
 
 class _Before:
@@ -214,12 +216,6 @@ def _spans_from(said: str) -> dict[str, tuple[int, int]]:
     return spans
 
 
-def _remember_parts(sweep: _Sweep, wanted: Mapping[int, int], spans: Mapping[int, Any]) -> None:
-    rows = [(part, wanted[part], sweep.basis, spans[part]) for part in wanted]
-    with sweep.store.changing():
-        sweep.store.note_made("tables", [*rows, (WHOLE, 0, sweep.basis, _stamps(sweep.folder))])
-
-
 # What became of the runs.
 
 
@@ -227,8 +223,7 @@ def _overview(sweep: _Sweep, sentences: list[str]) -> Overview:
     outcomes = _outcomes(sweep)
     hosts, host_problems = read_hosts(sweep.folder.path)
     problems = [*sentences, *_about_strangers(sweep, outcomes.strangers), *host_problems]
-    first, count = first_series(sweep.plan)
-    groups = [_group(sweep, number, series) for number, series in enumerate(first)]
+    groups, count = _groups(sweep)
     try:
         rows, notes = _summary(sweep), []
     except ImportError as error:
@@ -237,15 +232,17 @@ def _overview(sweep: _Sweep, sentences: list[str]) -> Overview:
     return Overview(sweep.plan, outcomes, groups, count, hosts, problems, rows, notes)
 
 
-def _group(sweep: _Sweep, number: int, series: Series) -> Group:
-    """A group that is shown; counted again where a record has changed."""
-    known = sweep.store.made("groups").get(number)
-    if known is not None and known[:2] == (sweep.changed(0), sweep.basis):
-        return group_from(series, known[2])
-    group = stored_group(sweep.store, sweep.plan, series)
+def _groups(sweep: _Sweep) -> tuple[list[Group], int]:
+    """The groups that are shown, counted again where a record has changed; and how many there are."""
+    first, count = first_series(sweep.plan)
+    known = sweep.store.made("groups")
+    state = (sweep.changed(0), sweep.basis)
+    if [made[:2] for made in known.values()] == [state] * len(first):
+        return [group_from(series, known[number][2]) for number, series in enumerate(first)], count
+    groups = [stored_group(sweep.store, sweep.plan, series) for series in first]
     with sweep.store.changing():
-        sweep.store.note_made("groups", [(number, sweep.changed(0), sweep.basis, group.as_document())], alone=False)
-    return group
+        sweep.store.note_made("groups", [(number, *state, group.as_document()) for number, group in enumerate(groups)])
+    return groups, count
 
 
 def _about_strangers(sweep: _Sweep, strangers: list[tuple[str, str]]) -> Iterator[str]:
@@ -257,16 +254,19 @@ def _outcomes(sweep: _Sweep) -> Outcomes:
     """Of the whole sweep; parts that have changed are counted again."""
     made = sweep.store.made("outcomes")
     total = Outcomes()
-    numbers = []
+    counted: dict[int, Outcomes] = {}
+    last = 0
     for part, positions in sweep.plan.steps.parts():
-        numbers.append(part)
         changed, basis, said = made.get(part, (0, "", ""))
         if (changed, basis) == (sweep.changed(part), sweep.basis):
             total.add(outcomes_of(said))
         else:
-            total.add(_counted(sweep, part, positions))
-    if 0 not in numbers:
-        total.strangers.extend((name, run) for run, name in sweep.store.counting_beyond(max(numbers, default=0)))
+            counted[part] = _counted(sweep, part, positions)
+            total.add(counted[part])
+        last = part
+    _remember_outcomes(sweep, counted)
+    if last:  # a plan by blocks has nothing behind its last one
+        total.strangers.extend((name, run) for run, name in sweep.store.counting_beyond(last))
     return total
 
 
@@ -274,19 +274,19 @@ def _counted(sweep: _Sweep, part: int, positions: range) -> Outcomes:
     tally = Tally(sweep.plan, dict(_counting(sweep, part)))
     for item in judged_runs(sweep.store, sweep.plan, positions, sweep.doubled):
         tally.see(item)
-    found = tally.outcomes()
-    _remember_outcomes(sweep, part, found)
-    return found
+    return tally.outcomes()
 
 
 def _counting(sweep: _Sweep, part: int) -> Iterator[tuple[str, str]]:
     return sweep.store.counting(sweep.blocks(part))
 
 
-def _remember_outcomes(sweep: _Sweep, part: int, found: Outcomes) -> None:
-    with sweep.store.changing():
-        rows = [(part, sweep.changed(part), sweep.basis, found.as_document())]
-        sweep.store.note_made("outcomes", rows, alone=False)
+def _remember_outcomes(sweep: _Sweep, counted: Mapping[int, Outcomes]) -> None:
+    """Keep what was counted of some parts, in one transaction."""
+    if counted:
+        rows = [(part, sweep.changed(part), sweep.basis, found.as_document()) for part, found in counted.items()]
+        with sweep.store.changing():
+            sweep.store.note_made("outcomes", rows, alone=False)
 
 
 # The summary.
