@@ -11,12 +11,13 @@ from typing import TypeVar
 from ..records.reading import StoredRecord
 from ..storage.sweep_folder import SweepFolder
 from .columns import ForeignRow
-from .database import discarded
+from .database import discarded, is_damage
 from .judged import JudgedRecord
 from .looking import Synced, look, put
 from .store import Store
 
 Answer = TypeVar("Answer")
+FAULTS = (sqlite3.Error, ForeignRow, UnicodeError)
 Question = Callable[[Store, Synced], Answer]
 """What is asked of a store that has just been brought up to date; it may be asked again of another one."""
 
@@ -29,16 +30,13 @@ def asked(sweep_dir: Path, question: Question[Answer]) -> Answer:
     folder = SweepFolder(sweep_dir)
     if not (folder.records.exists() or folder.derived.exists()):
         return _answer(sweep_dir, Store.unkept(), question)  # nothing is measured yet, and a look leaves no file
-    try:
-        return _answer(sweep_dir, Store.of(folder.derived), question)
-    except sqlite3.OperationalError:  # somebody else is at it for too long, or no disk is left: it may be whole
-        return _answer(sweep_dir, Store.unkept(), question)
-    except (sqlite3.DatabaseError, ForeignRow):
-        discarded(folder.derived)
-    try:
-        return _answer(sweep_dir, Store.of(folder.derived), question)
-    except (sqlite3.DatabaseError, ForeignRow):
-        return _answer(sweep_dir, Store.unkept(), question)
+    for _try in range(2):
+        try:
+            return _answer(sweep_dir, Store.of(folder.derived), question)
+        except FAULTS as fault:
+            if not (is_damage(fault) and discarded(folder.derived)):
+                break
+    return _answer(sweep_dir, Store.unkept(), question)
 
 
 def _answer(sweep_dir: Path, store: Store, question: Question[Answer]) -> Answer:
@@ -48,5 +46,5 @@ def _answer(sweep_dir: Path, store: Store, question: Question[Answer]) -> Answer
 
 def remember(sweep_dir: Path, written: Iterable[tuple[Path, StoredRecord, JudgedRecord]]) -> None:
     """Put in what has just been written and judged, in one transaction. Nothing is lost where that fails."""
-    with suppress(sqlite3.Error, ForeignRow), Store.of(SweepFolder(sweep_dir).derived) as store:
+    with suppress(*FAULTS), Store.of(SweepFolder(sweep_dir).derived) as store:
         put(sweep_dir, store, written)

@@ -255,6 +255,8 @@ def _exact_from(text: str | None) -> Mapping[str, Any]:
 
 def packed_values(samples: bytes, exact: str | None) -> bytes:
     """The values of samples as packed numbers, also where these do not hold them exactly. Raises ForeignRow."""
+    if not isinstance(samples, bytes):
+        raise ForeignRow("no samples")
     if exact is None:
         return samples
     try:

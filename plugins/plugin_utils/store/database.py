@@ -52,15 +52,22 @@ def opened(path: Path) -> sqlite3.Connection:
     for _try in range(2):
         try:
             connection = _connected(path)
-        except (OSError, sqlite3.OperationalError):
+        except OSError:
             return in_memory()
-        except sqlite3.DatabaseError:
+        except (sqlite3.Error, UnicodeError) as fault:
+            if not is_damage(fault):
+                return in_memory()
             connection = None
         if connection is not None:
             return connection
         if not discarded(path):
             break
     return in_memory()
+
+
+def is_damage(fault: Exception) -> bool:
+    """Whether an error means that the file is no store, and not that it cannot be used now: held by others, no room left."""
+    return not isinstance(fault, sqlite3.OperationalError) or "UTF-8" in str(fault)
 
 
 def discarded(path: Path) -> bool:

@@ -133,9 +133,6 @@ class Store:
         """One transaction: all of it is stored, or nothing."""
         self._begin()
         try:
-            self._connection.execute(
-                "INSERT INTO made VALUES ('changes', 0, 1, '', '') ON CONFLICT DO UPDATE SET changed = changed + 1"
-            )
             yield
             self._commit()
         except BaseException:
@@ -146,11 +143,16 @@ class Store:
 
     def _begin(self) -> None:
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            return
+            self._begin_change()
         except sqlite3.OperationalError:
             self._connection = kept_in_memory(self._connection)
+            self._begin_change()
+
+    def _begin_change(self) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.execute(
+            "INSERT INTO made VALUES ('changes', 0, 1, '', '') ON CONFLICT DO UPDATE SET changed = changed + 1"
+        )
 
     def _commit(self) -> None:
         try:
@@ -285,7 +287,7 @@ class Store:
     def called(self, run_ids: Sequence[str]) -> dict[str, Called]:
         """Which system calls these runs made."""
         columns = "f.run_id, f.shared, f.own, f.status, g.exact, g.calls"
-        rows = self._among(f"SELECT {columns} FROM files f JOIN figures g USING (id)", run_ids)
+        rows = self._among(f"SELECT {columns} FROM files f LEFT JOIN figures g USING (id)", run_ids)
         return {
             run_id: Called(run_id, shared, own, status == 0, counts_from(calls, exact, self._names))
             for run_id, shared, own, status, exact, calls in rows
@@ -293,7 +295,7 @@ class Store:
 
     def judged(self, run_ids: Sequence[str]) -> dict[str, JudgedRecord]:
         """What counts of these runs."""
-        rows = self._among(f"SELECT {_COUNTING} FROM files f JOIN figures g USING (id)", run_ids)
+        rows = self._among(f"SELECT {_COUNTING} FROM files f LEFT JOIN figures g USING (id)", run_ids)
         return {row[0]: judged_from(Columns(*row), self._names) for row in rows}
 
     def of_file(self, number: int) -> JudgedRecord | None:
@@ -318,13 +320,13 @@ class Store:
             part = run_ids[begin : begin + MOST_NAMES]
             blocks = sorted({block_of(run_id) for run_id in part})
             places = f"block IN ({_marks(blocks)}) AND run_id IN ({_marks(part)})"
-            yield from self._connection.execute(f"{select} WHERE counts = 1 AND {places}", (*blocks, *part))
+            yield from self._connection.execute(f"{select} WHERE counts = 1 AND {places}", (*blocks, *part)).fetchall()
 
     def measured(self, blocks: tuple[int, int] = ALL_BLOCKS) -> Iterator[Measured]:
         """What was measured in the runs of blocks from the first to the last of these, """
         rows = self._connection.execute(
             "SELECT f.run_id, f.status, f.shared, f.own, g.flags, g.metrics, g.exact, g.samples FROM files f "
-            "JOIN figures g USING (id) WHERE f.counts = 1 AND f.block BETWEEN ? AND ?", blocks,
+            "LEFT JOIN figures g USING (id) WHERE f.counts = 1 AND f.block BETWEEN ? AND ?", blocks,
         )
         for run_id, status, shared, own, flags, metrics, exact, samples in rows:
             values = packed_values(samples, exact)
@@ -350,12 +352,18 @@ class Store:
 
     def changes(self) -> dict[int, int]:
         """By block, the number of the change at which something of it last became different."""
-        return dict(self._connection.execute("SELECT block, changed FROM blocks"))
+        found = dict(self._connection.execute("SELECT block, changed FROM blocks"))
+        if not all(isinstance(changed, int) for changed in found.values()):
+            raise ForeignRow("no change")
+        return found
 
     def made(self, name: str) -> dict[int, tuple[int, str, str]]:
         """What was made under this name: by part, out of which change, by which code, and the document."""
         rows = self._connection.execute("SELECT part, changed, basis, said FROM made WHERE name = ?", (name,))
-        return {part: (changed, basis, said) for part, changed, basis, said in rows}
+        found = {part: (changed, basis, said) for part, changed, basis, said in rows}
+        if not all(isinstance(basis, str) and isinstance(said, str) for _changed, basis, said in found.values()):
+            raise ForeignRow("nothing that was made")
+        return found
 
     def note_made(self, name: str, rows: Iterable[tuple[int, int, str, Any]], *, alone: bool = True) -> None:
         """Keep what was made; ``alone``: nothing else of this name."""
