@@ -63,6 +63,11 @@ class _Sweep:
         """At which change something of a part last became different; of all parts together for 0."""
         return self.changes.get(part, 0) if part > 0 else max(self.changes.values(), default=0)
 
+    @property
+    def state(self) -> tuple[int, str]:
+        """What everything depends on that is made of all runs together: also on how many are planned."""
+        return self.changed(0), f"{self.basis}/{self.plan.blocks}"
+
     def blocks(self, part: int) -> tuple[int, int]:
         """The blocks of the store that a part has."""
         return (part, part) if part else ALL_BLOCKS
@@ -236,12 +241,11 @@ def _groups(sweep: _Sweep) -> tuple[list[Group], int]:
     """The groups that are shown, counted again where a record has changed; and how many there are."""
     first, count = first_series(sweep.plan)
     known = sweep.store.made("groups")
-    state = (sweep.changed(0), sweep.basis)
-    if [made[:2] for made in known.values()] == [state] * len(first):
+    if [made[:2] for made in known.values()] == [sweep.state] * len(first):
         return [group_from(series, known[number][2]) for number, series in enumerate(first)], count
     groups = [stored_group(sweep.store, sweep.plan, series) for series in first]
     with sweep.store.changing():
-        sweep.store.note_made("groups", [(number, *state, group.as_document()) for number, group in enumerate(groups)])
+        sweep.store.note_made("groups", [(number, *sweep.state, group.as_document()) for number, group in enumerate(groups)])
     return groups, count
 
 
@@ -295,11 +299,11 @@ def _remember_outcomes(sweep: _Sweep, counted: Mapping[int, Outcomes]) -> None:
 def _summary(sweep: _Sweep) -> list[Row]:
     """Rows of the summary; made anew where a record has changed. Raises ImportError."""
     known = sweep.store.made("summary").get(WHOLE)
-    if known is not None and known[:2] == (sweep.changed(0), sweep.basis):
+    if known is not None and known[:2] == sweep.state:
         return _rows_from(known[2])
     rows = summarise(*frames_of(sweep.store, sweep.plan), sweep.plan.configuration, sweep.plan.mode == "imported")
     with sweep.store.changing():
-        sweep.store.note_made("summary", [(WHOLE, sweep.changed(0), sweep.basis, rows)])
+        sweep.store.note_made("summary", [(WHOLE, *sweep.state, rows)])
     return rows
 
 

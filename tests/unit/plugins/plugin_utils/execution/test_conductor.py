@@ -22,7 +22,10 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading impo
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage import files
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.lock import SweepHeld, SweepLock
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store import judged as judged_records
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.asking import asked
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store.statuses import completed
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.completeness import completeness_of
 from conducted import HOSTS, Conducted
 
 
@@ -137,6 +140,23 @@ def test_a_step_in_which_every_session_is_left_out_is_no_beginning(tmp_path: Pat
     it.conductor.begin_step(0)
     it.conductor.withdraw()
     assert not it.folder.has_plan
+
+
+def test_every_record_of_a_pass_is_judged_once_and_read_by_nobody(it: Conducted, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[str] = []
+    real = judged_records.judge
+    monkeypatch.setattr(judged_records, "judge", lambda record: judged.append(record.run_id) or real(record))
+    for host in ("a", it.other()):
+        it.reply(host)
+    it.conductor.flush()
+    for host in (session.server for session in it.live.step.sessions if "a" not in (session.server, session.client)):  # type: ignore
+        it.reply(host)
+    it.conductor.finish()
+    synced = asked(it.folder.path, lambda _store, synced: synced)
+    assert len(judged) == len(set(judged)) == 2 and (synced.read, synced.judged) == (0, 0)
+    assert len(it.folder.table("samples").read_text(encoding="utf-8").splitlines()) > 1
+    completed(it.folder.path), completeness_of(it.folder.path)
+    assert len(judged) == 2
 
 
 def test_what_was_measured_until_an_interrupt_is_in_the_tables(it: Conducted) -> None:
