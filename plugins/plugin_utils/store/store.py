@@ -23,13 +23,14 @@ from .judged import JudgedRecord
 MOST_NAMES = 500
 """Names in one question: SQLite takes 999 in its oldest form."""
 _BLOCK = re.compile(r"b(\d{3,9})-")
-_COUNTING = (
-    "f.run_id, f.attempt, f.shared, f.own, f.status, f.said, g.client, g.flags, g.metrics, g.exact, g.samples, "
-    "g.calls, g.transfer"
+_COLUMNS = (
+    "SELECT f.run_id, f.attempt, f.shared, f.own, f.status, f.said, g.client, g.flags, g.metrics, g.exact, g.samples, "
+    "g.calls, g.transfer FROM files f LEFT JOIN figures g USING (id)"
 )
+_CALLS = "SELECT f.run_id, f.shared, f.own, f.status, g.exact, g.calls FROM files f LEFT JOIN figures g USING (id)"
 ALL_BLOCKS = (0, 2**62)
-_FILE = "id, name, stamp, checksum, gate, run_id, attempt"
-_READABLE = "id, name, run_id, attempt, placed, checksum, rival, same"
+_FILES = "SELECT id, name, stamp, checksum, gate, run_id, attempt FROM files"
+_READABLE = "SELECT id, name, run_id, attempt, placed, checksum, rival, same FROM files"
 
 
 class File(NamedTuple):
@@ -172,7 +173,7 @@ class Store:
 
     def files(self) -> Iterator[File]:
         """All files that were there, sorted by name."""
-        return (_file(row) for row in self._connection.execute(f"SELECT {_FILE} FROM files ORDER BY name"))
+        return (_file(row) for row in self._connection.execute(f"{_FILES} ORDER BY name"))
 
     def stamp(self, number: int, stamp: bytes) -> None:
         """A file whose content is as it was has been touched."""
@@ -219,7 +220,7 @@ class Store:
 
     def id_of(self, name: bytes) -> File | None:
         """The file of this name."""
-        row = self._connection.execute(f"SELECT {_FILE} FROM files WHERE name = ?", (name,)).fetchone()
+        row = self._connection.execute(f"{_FILES} WHERE name = ?", (name,)).fetchone()
         return None if row is None else _file(row)
 
     def _touch(self, run_id: str) -> None:
@@ -254,15 +255,15 @@ class Store:
             "HAVING count(*) > 1"
         )
         rows = self._connection.execute(
-            f"SELECT {_READABLE} FROM files WHERE placed = 0 AND run_id IS NOT NULL UNION ALL "
-            f"SELECT {_READABLE} FROM files WHERE placed = 1 AND (run_id, attempt) IN ({doubled}) ORDER BY name"
+            f"{_READABLE} WHERE placed = 0 AND run_id IS NOT NULL UNION ALL "
+            f"{_READABLE} WHERE placed = 1 AND (run_id, attempt) IN ({doubled}) ORDER BY name"
         ).fetchall()
         pairs = [(_readable(row), self._own(row[2], row[3])) for row in rows]
         return [(one, own) for one, own in pairs if own is None or own.id != one.id]
 
     def _own(self, run_id: str, attempt: int) -> Readable | None:
         row = self._connection.execute(
-            f"SELECT {_READABLE} FROM files WHERE run_id = ? AND attempt = ? AND placed = 1 ORDER BY name DESC LIMIT 1",
+            f"{_READABLE} WHERE run_id = ? AND attempt = ? AND placed = 1 ORDER BY name DESC LIMIT 1",
             (run_id, attempt),
         ).fetchone()
         return None if row is None else _readable(row)
@@ -286,8 +287,7 @@ class Store:
 
     def called(self, run_ids: Sequence[str]) -> dict[str, Called]:
         """Which system calls these runs made."""
-        columns = "f.run_id, f.shared, f.own, f.status, g.exact, g.calls"
-        rows = self._among(f"SELECT {columns} FROM files f LEFT JOIN figures g USING (id)", run_ids)
+        rows = self._among(_CALLS, run_ids)
         return {
             run_id: Called(run_id, shared, own, status == 0, counts_from(calls, exact, self._names))
             for run_id, shared, own, status, exact, calls in rows
@@ -295,14 +295,12 @@ class Store:
 
     def judged(self, run_ids: Sequence[str]) -> dict[str, JudgedRecord]:
         """What counts of these runs."""
-        rows = self._among(f"SELECT {_COUNTING} FROM files f LEFT JOIN figures g USING (id)", run_ids)
+        rows = self._among(_COLUMNS, run_ids)
         return {row[0]: judged_from(Columns(*row), self._names) for row in rows}
 
     def of_file(self, number: int) -> JudgedRecord | None:
         """What a file says, whether it counts or not; None where that cannot be told."""
-        row = self._connection.execute(
-            f"SELECT {_COUNTING} FROM files f JOIN figures g USING (id) WHERE id = ?", (number,)
-        ).fetchone()
+        row = self._connection.execute(f"{_COLUMNS} WHERE id = ?", (number,)).fetchone()
         try:
             return None if row is None else judged_from(Columns(*row), self._names)
         except ForeignRow:
