@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -19,7 +20,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.sweep_folder
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store import database
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store.asking import asked
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store.database import SCHEMA, opened
-from ansible_collections.pairbench.lab.plugins.plugin_utils.store.looking import Synced
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.looking import RECENT_NS, Synced
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store.statuses import completed
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store.store import Store
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
@@ -43,7 +44,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def sweep(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "s"))
+    copied = Path(shutil.copytree(whole, tmp_path / "s"))
+    time.sleep(2 * RECENT_NS / 1e9)
+    return copied
 
 
 def changed(*statements: str) -> Damage:
