@@ -45,7 +45,7 @@ class Synced:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Wanted:
     """A file that is to be read."""
 
     path: Path
@@ -67,7 +67,7 @@ class Reading:
     """Whether the record stands under its own name."""
 
 
-Apply = Callable[[Callable[[Asked], Reading], Iterable[Asked]], Iterable[Reading]]
+Apply = Callable[[Callable[[Wanted], Reading], Iterable[Wanted]], Iterable[Reading]]
 """Applies a function to several files, as ``map`` does; perhaps in several processes."""
 
 
@@ -104,7 +104,7 @@ def look(sweep_dir: Path, store: Store, apply: Apply = map, at_once: int = AT_ON
     return Synced(it.read, it.judged, it.changed, tuple(problems))
 
 
-def put(sweep_dir: Path, store: Store, written: Iterable[tuple[Path, StoredRecord, JudgedRecord]]) -> None:
+def put(store: Store, written: Iterable[tuple[Path, StoredRecord, JudgedRecord]]) -> None:
     """Put in what has just been written and judged: the next look does not open it."""
     with store.changing():
         for path, stored, found in written:
@@ -186,11 +186,11 @@ def _take(it: _Look, batch: Sequence[tuple[bytes, bytes, File | None]]) -> None:
     folder = SweepFolder(it.sweep_dir).records
     gate = gate_version()
     spare = frozenset(it.gone)
-    questions = [
-        Asked(folder / os.fsdecode(name), spare | {known.checksum} if known and known.gate == gate else spare)
+    wanted = [
+        Wanted(folder / os.fsdecode(name), spare | {known.checksum} if known and known.gate == gate else spare)
         for name, _stamp, known in batch
     ]
-    readings = list(it.apply(reading_of, questions))
+    readings = list(it.apply(reading_of, wanted))
     it.read += len(readings)
     it.judged += sum(reading.found is not None for reading in readings)
     with it.store.changing():
@@ -213,7 +213,7 @@ def _put(it: _Look, name: bytes, stamp: bytes, known: File | None, reading: Read
         _rename(it, moved, name, stamp)
         return
     if reading.found is None and not reading.why:  # a second copy of what has another name now
-        reading = reading_of(Asked(SweepFolder(it.sweep_dir).records / os.fsdecode(name), frozenset()))
+        reading = reading_of(Wanted(SweepFolder(it.sweep_dir).records / os.fsdecode(name), frozenset()))
         it.judged += reading.found is not None
     if reading.found is not None:
         it.store.put_record(name, stamp, reading.checksum, gate, reading.found, placed=reading.placed)
@@ -221,9 +221,9 @@ def _put(it: _Look, name: bytes, stamp: bytes, known: File | None, reading: Read
         it.store.put_unreadable(name, stamp, reading.checksum, gate, reading.why)
 
 
-def reading_of(asked: Asked) -> Reading:
+def reading_of(wanted: Wanted) -> Reading:
     """Read a file, and judge the record in it where its content is not known. Never raises for what is in the file."""
-    path = asked.path
+    path = wanted.path
     try:
         content = read_bytes(path, RECORD_BYTES)
     except FileNotFoundError:
@@ -231,7 +231,7 @@ def reading_of(asked: Asked) -> Reading:
     except UnreadableFile as error:
         return Reading(why=error.why)
     checksum = checksum_of(content)
-    if checksum in asked.known:
+    if checksum in wanted.known:
         return Reading(checksum=checksum)
     try:
         stored = stored_record(object_in(path, content), content)

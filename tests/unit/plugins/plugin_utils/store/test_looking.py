@@ -187,7 +187,7 @@ def test_a_look_that_is_broken_off_has_kept_what_it_had_judged(sweep: Path, monk
     monkeypatch.setattr(looking.look, "__defaults__", (map, 2))
     read = looking.reading_of
 
-    def broken(question: looking.Asked) -> looking.Reading:
+    def broken(question: looking.Wanted) -> looking.Reading:
         if "run3" in question.path.name:
             raise KeyboardInterrupt
         return read(question)
