@@ -1,4 +1,4 @@
-"""Honest statistics of few runs: medians with order-statistic intervals, and the cost of tracing from twins.
+"""Honest statistics of few runs: what an estimate is, when it is stable, and the cost of tracing from twins.
 
 The run is the unit: the many messages of one run say nothing about the next run. Intervals need no assumption on the
 distribution, and where there are too few runs for one it is absent.
@@ -6,16 +6,15 @@ distribution, and where there are too few runs for one it is absent.
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from scipy import stats
 
-CONFIDENCE = 0.95
+from .groups import Floats, Numbers, Shifts, shifts
+
 STABLE_HALF_WIDTH = {"throughput": 0.02, "latency": 0.05, "rtt": 0.05}
 OTHER_STABLE_HALF_WIDTH = 0.05
 
@@ -31,54 +30,6 @@ class Estimate:
     interval: Interval | None
 
 
-@functools.cache
-def interval_ranks(count: int, confidence: float = CONFIDENCE) -> tuple[int, int] | None:
-    """1-based ranks (low, high) of the order statistics that enclose the median, or None below six values.
-
-    The number of values below the median is binomial(n, 1/2); the narrowest symmetric pair of ranks with at least the
-    wanted coverage is taken. n = 6: 1 and 6 (96.9 %), n = 10: 2 and 9 (97.9 %).
-    """
-    interval: Any = stats.quantile_test(range(1, count + 1)).confidence_interval(confidence)
-    return None if math.isnan(interval.low) or math.isnan(interval.high) else (int(interval.low), int(interval.high))
-
-
-def median_estimate(values: Sequence[float]) -> Estimate:
-    """Median and its interval. ``values`` must not be empty."""
-    ordered = sorted(values)
-    ranks = interval_ranks(len(ordered))
-    interval = None if ranks is None else (ordered[ranks[0] - 1], ordered[ranks[1] - 1])
-    return Estimate(float(np.median(ordered)), interval)
-
-
-def mad(values: Sequence[float]) -> float:
-    """Median absolute deviation from the median, unscaled."""
-    return float(stats.median_abs_deviation(values))
-
-
-def hodges_lehmann(differences: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
-    """Shift of paired differences: median of the Walsh averages, with the interval that inverts the signed-rank test.
-
-    Hollander, Wolfe, Chicken: Nonparametric Statistical Methods, 3.2 and 3.3. The interval is absent below six pairs,
-    where the test cannot reach the confidence.
-    """
-    values = np.asarray(differences, dtype=float)
-    rows, columns = np.triu_indices(len(values))
-    walsh = np.sort((values[rows] + values[columns]) / 2)
-    centre = float(np.median(walsh))
-    cut = _signed_rank_cut(len(values), (1 - confidence) / 2)
-    return Estimate(centre, None if cut is None else (float(walsh[cut]), float(walsh[len(walsh) - 1 - cut])))
-
-
-def _signed_rank_cut(count: int, tail: float) -> int | None:
-    """Largest k with P(W+ <= k) <= tail for n untied pairs; Walsh averages k and M-1-k (0-based) are the bounds."""
-    ways = np.zeros(count * (count + 1) // 2 + 1)
-    ways[0] = 1.0
-    for rank in range(1, count + 1):
-        ways[rank:] = ways[rank:] + ways[:-rank]
-    below = np.flatnonzero(np.cumsum(ways) / 2.0**count <= tail)
-    return int(below[-1]) if len(below) else None
-
-
 def verdict(metric: str, estimate: Estimate) -> Verdict:
     """``stable`` when the interval's half-width is within 2 % (throughput) or 5 % (latency, others) of the median."""
     if estimate.interval is None:
@@ -88,14 +39,27 @@ def verdict(metric: str, estimate: Estimate) -> Verdict:
     return "stable" if half_width <= limit * abs(estimate.centre) else "unstable"
 
 
-def trace_cost(traced: Mapping[int, float], untraced: Mapping[int, float]) -> Estimate | None:
-    """How much tracing changes a figure, in %, from twins of the same block; None without a pair of twins.
+def hodges_lehmann(differences: Sequence[float]) -> Estimate:
+    """Shift of paired differences with its interval (`groups.shifts`); ``differences`` must not be empty."""
+    values = np.asarray(differences, dtype=float)
+    return _only(shifts(np.zeros(len(values), dtype=np.intp), values))
 
-    Positive means that the traced run's figure is larger: higher latency, or more throughput.
+
+def trace_costs(groups: Numbers, traced: Floats, untraced: Floats) -> tuple[Numbers, Shifts]:
+    """How much tracing changes a figure, in %, by group: twins stand at the same place of both arrays, NaN where one is not.
+
+    Positive means that the traced run's figure is larger: higher latency, or more throughput. The shift is that of
+    log(traced / untraced), because a ratio itself is skewed: without any effect its mean lies above 1, the more so the
+    more the runs scatter. Twins of which either figure is not above zero have no such ratio and are left out. Gives the
+    groups that have twins, ascending, and their costs.
     """
-    differences = [
-        100 * (traced[block] - untraced[block]) / untraced[block]
-        for block in sorted(set(traced) & set(untraced))
-        if untraced[block] != 0
-    ]
-    return hodges_lehmann(differences) if differences else None
+    have = (traced > 0) & (untraced > 0)
+    present, dense = np.unique(groups[have], return_inverse=True)
+    logs = shifts(dense, np.log(traced[have]) - np.log(untraced[have]))
+    return present, Shifts(*(100 * np.expm1(part) for part in (logs.centre, logs.low, logs.high)))
+
+
+def _only(found: Shifts) -> Estimate:
+    """The estimate of the only group."""
+    centre, low, high = (float(part[0]) for part in (found.centre, found.low, found.high))
+    return Estimate(centre, None if math.isnan(low) else (low, high))

@@ -1,20 +1,35 @@
 from __future__ import annotations
 
+import math
 import random
+from collections.abc import Callable
+from statistics import fmean, median
 
+import numpy as np
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.statistics.estimates import (
     Estimate,
     hodges_lehmann,
-    interval_ranks,
-    mad,
-    median_estimate,
-    trace_cost,
+    trace_costs,
     verdict,
 )
+from ansible_collections.pairbench.lab.plugins.plugin_utils.statistics.groups import medians
+from ansible_collections.pairbench.lab.plugins.plugin_utils.statistics.ranks import interval_ranks
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+
+
+def trace_cost(traced: dict[int, float], untraced: dict[int, float]) -> Estimate | None:
+    """The cost of tracing in one group, from the figures of the blocks that have one."""
+    blocks = sorted({*traced, *untraced})
+    twins = [np.array([figures.get(block, math.nan) for block in blocks]) for figures in (traced, untraced)]
+    groups, costs = trace_costs(np.full(len(blocks), 3), *twins)
+    if not len(groups):
+        return None
+    assert groups.tolist() == [3]
+    [(centre, low, high)] = zip(costs.centre, costs.low, costs.high, strict=True)
+    return Estimate(float(centre), None if math.isnan(low) else (float(low), float(high)))
 
 
 @pytest.mark.parametrize(
@@ -38,13 +53,10 @@ def test_the_interval_covers_at_least_what_it_promises_and_no_rank_is_wasted(cou
 @pytest.mark.parametrize("count", [6, 10, 25])
 def test_the_interval_covers_the_median_of_a_skewed_distribution(count: int) -> None:
     source = random.Random(count)
-    median = stats.lognorm.median(1)
-    hits = 0
-    for _trial in range(1000):
-        interval = median_estimate([source.lognormvariate(0, 1) for _value in range(count)]).interval
-        assert interval is not None
-        hits += interval[0] <= median <= interval[1]
-    assert hits >= 930
+    true_median = stats.lognorm.median(1)
+    values = np.array([source.lognormvariate(0, 1) for _value in range(1000 * count)])
+    found = medians(np.repeat(np.arange(1000), count), values)
+    assert ((found.low <= true_median) & (true_median <= found.high)).sum() >= 930
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=6, max_size=12, unique=True))
@@ -72,6 +84,49 @@ def test_the_cost_of_tracing_is_paired_by_block() -> None:
     assert trace_cost({1: 1.0}, {1: 0.0}) is None
 
 
+def test_a_pair_without_a_ratio_is_left_out_of_the_cost_of_tracing() -> None:
+    cost = trace_cost({1: 0.0, 2: 5.0, 3: 2.0, 4: -1.0}, {1: 4.0, 2: 0.0, 3: 1.0, 4: 1.0})
+    assert cost is not None and cost.centre == pytest.approx(100)
+
+
+def lognormal(source: random.Random, spread: float) -> float:
+    return source.lognormvariate(0, spread)
+
+
+def symmetric(source: random.Random, spread: float) -> float:
+    return source.uniform(1 - spread * math.sqrt(3), 1 + spread * math.sqrt(3))
+
+
+Draw = Callable[[random.Random, float], float]
+
+
+def simulated_costs(draw: Draw, spread: float, effect: float) -> list[Estimate]:
+    """What 1000 sweeps of ten blocks say where tracing multiplies a figure by ``effect``."""
+    source = random.Random(f"{spread}/{effect}")
+    costs = []
+    for _sweep in range(1000):
+        untraced = {block: draw(source, spread) for block in range(10)}
+        cost = trace_cost({block: effect * draw(source, spread) for block in range(10)}, untraced)
+        assert cost is not None and cost.interval is not None
+        costs.append(cost)
+    return costs
+
+
+@pytest.mark.parametrize("draw", [lognormal, symmetric])
+@pytest.mark.parametrize(("spread", "at_most"), [(0.2, 0.01), (0.5, 0.03)])
+@pytest.mark.parametrize("effect", [1.0, 1.1])
+def test_the_cost_of_tracing_is_what_it_is_however_much_runs_scatter(
+    draw: Draw, spread: float, at_most: float, effect: float
+) -> None:
+    costs = simulated_costs(draw, spread, effect)
+    # Ratios are averaged on logs here too: the arithmetic mean of any of them lies above their centre.
+    middle = math.exp(fmean(math.log1p(cost.centre / 100) for cost in costs))
+    assert middle == pytest.approx(effect, rel=at_most)
+    assert median(cost.centre for cost in costs) == pytest.approx(100 * (effect - 1), abs=150 * at_most)
+    covered = [cost.interval[0] <= 100 * (effect - 1) <= cost.interval[1] for cost in costs if cost.interval]
+    assert 0.93 <= fmean(covered) <= 0.98
+
+
 def test_verdicts_follow_their_thresholds() -> None:
     assert verdict("throughput_received", Estimate(100, (98, 102))) == "stable"
     assert verdict("throughput_received", Estimate(100, (97, 102.1))) == "unstable"
@@ -80,4 +135,4 @@ def test_verdicts_follow_their_thresholds() -> None:
 
 
 def test_mad_is_the_plain_median_deviation() -> None:
-    assert mad([1, 2, 3, 4, 100]) == 1
+    assert medians(np.zeros(5, dtype=int), np.array([1.0, 2, 3, 4, 100])).mad.tolist() == [1]
