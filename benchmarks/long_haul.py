@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import gzip
 import json
 import os
 import re
@@ -182,7 +183,7 @@ def _files(folder: Path) -> int:
 
 def _count(folder: Path) -> int:
     try:
-        return sum(entry.name.endswith(".json") for entry in os.scandir(folder))
+        return sum(entry.name.endswith(".json.gz") for entry in os.scandir(folder))
     except OSError:
         return 0
 
@@ -217,8 +218,8 @@ def watched(lab: Lab, say: Callable[[str], None], runs: int) -> tuple[list[Look]
 def gaps(lab: Lab) -> list[float]:
     """Seconds from the end of each client to the start of the next, in order."""
     spans = []
-    for path in (lab.sweep / "records").glob("*.json"):
-        client = json.loads(path.read_text(encoding="utf-8"))["client"]
+    for path in (lab.sweep / "records").glob("*.json.gz"):
+        client = json.loads(gzip.decompress(path.read_bytes()))["client"]
         if client and client.get("started_at") and client.get("ended_at"):
             spans.append(tuple(datetime.fromisoformat(client[name].replace("Z", "+00:00"))
                                for name in ("started_at", "ended_at")))

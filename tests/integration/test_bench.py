@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from bench import Bench, assert_measured, changed_total, is_measured, running, words
 from namespaces import Pair, wait_until
+from record_files import files_of_records
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def test_check_mode_prints_the_plan_and_changes_nothing(bench: Bench) -> None:
 
 def test_a_missing_record_is_measured_again_and_nothing_else(bench: Bench) -> None:
     bench.run("-e", "pairbench_trace=false")
-    records = sorted((bench.sweep / "records").iterdir())
+    records = files_of_records(bench.sweep)
     assert len(records) == 2
     kept = records[1].read_bytes()
     records[0].unlink()
@@ -137,8 +138,7 @@ def controllers(bench: Bench) -> list[str]:
 def interrupted(bench: Bench, number: int, group: bool) -> str:
     """Start the main job, end its controller in the middle of the second session, then continue; what the first said."""
     process = bench.start("-e", "iperf3_seconds=4", "-e", "sockperf_seconds=4")
-    records = bench.sweep / "records"
-    wait_until(lambda: records.is_dir() and len(list(records.glob("*.json"))) >= 2, 90, "the first session's records")
+    wait_until(lambda: len(files_of_records(bench.sweep)) >= 2, 90, "the first session's records")
     bench.pair.await_traffic()  # of the second session
     if group:
         os.killpg(process.pid, number)
@@ -149,7 +149,7 @@ def interrupted(bench: Bench, number: int, group: bool) -> str:
     wait_until(lambda: not running(bench.pair), 60, "the end of every tool")
     assert all(host.listening() == "" for host in bench.pair.hosts)
     wait_until(lambda: not controllers(bench), 60, "the end of every process of the controller")
-    kept = {path: path.read_bytes() for path in records.glob("*.json")}
+    kept = {path: path.read_bytes() for path in files_of_records(bench.sweep)}
     assert len(kept) >= 2
     again = bench.run("-e", "iperf3_seconds=4", "-e", "sockperf_seconds=4")
     assert_each_planned_run_once(bench, 4, again)
@@ -365,7 +365,7 @@ def test_different_iperf3_versions_are_refused_under_udp(bench: Bench) -> None:
     assert done.returncode == 2
     text = words(done.stdout + done.stderr)
     assert "one and two: iperf3 is" in text and "3.99 on the client" in text
-    assert not list((bench.sweep / "records").glob("*"))
+    assert not files_of_records(bench.sweep)
 
 
 def test_udp_reports_loss_and_jitter(bench: Bench) -> None:
@@ -396,7 +396,7 @@ def test_a_missing_tool_that_may_not_be_installed_is_named(bench: Bench) -> None
     assert done.returncode == 2
     text = words(done.stdout + done.stderr)
     assert "two: sockperf is not installed and sockperf_install is false" in text
-    assert not list((bench.sweep / "records").glob("*"))
+    assert not files_of_records(bench.sweep)
 
 
 def test_sockperf_over_tcp_finds_its_port_free_for_every_run(bench: Bench) -> None:

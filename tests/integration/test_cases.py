@@ -15,6 +15,7 @@ from ansible_collections.pairbench.lab.plugins.module_utils._tracing import trac
 from bench import Bench, words
 from counts import by_thread_name
 from namespaces import Host, Pair, finish, run, wait_until
+from record_files import documents_of
 
 
 def runs_of(pair: Pair, seconds: int = 1, traced: bool = False, **asked: Any) -> dict[str, list[dict[str, Any]]]:
@@ -209,8 +210,7 @@ def test_a_matrix_through_the_whole_bench(pair: Pair, tmp_path: Path) -> None:
     packets = [float(row["value"]) for row in bench.table("samples")
                if row["metric"] == "packets_per_second" and "pps1000" in cases[row["run_id"]]]
     assert len(packets) == 1 and 900 < packets[0] < 1100  # what was asked for, not how long it took
-    for path in (bench.sweep / "records").iterdir():
-        record = json.loads(path.read_text(encoding="utf-8"))
+    for record in documents_of(bench.sweep):
         name = record["run"]["case"]
         for side in ("server", "client"):
             settings = record[side]["settings"]

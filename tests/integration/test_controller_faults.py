@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from bench import Bench, assert_measured, is_measured, running, words
 from namespaces import Mesh, Pair, kill, run, wait_until
+from record_files import files_of_records
 
 pytestmark = pytest.mark.slow
 
@@ -101,7 +102,7 @@ class Pass:
 
 
 def records(bench: Bench) -> list[Path]:
-    return sorted((bench.sweep / "records").glob("*.json"))
+    return files_of_records(bench.sweep)
 
 
 def children(pid: int) -> list[int]:
@@ -134,7 +135,8 @@ def clients(bench: Bench) -> list[int]:
 
 def kept_runs(bench: Bench) -> set[str]:
     """Runs that the hosts keep, and of which there is no record."""
-    return {path.name.split(".")[0] for path in bench.kept_on_hosts()} - {path.stem for path in records(bench)}
+    in_records = {path.name.removesuffix(".json.gz") for path in records(bench)}
+    return {path.name.split(".")[0] for path in bench.kept_on_hosts()} - in_records
 
 
 MOMENTS: dict[str, Callable[[Pass], Any]] = {

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from bench import Bench, assert_measured, is_measured, measuring, running, stopped, words
 from namespaces import Mesh, Pair, kill, run, wait_until
+from record_files import files_of_records
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +38,7 @@ def assert_complete(bench: Bench, planned: int) -> None:
 
 
 def records(bench: Bench) -> list[Path]:
-    return sorted((bench.sweep / "records").glob("*.json"))
+    return files_of_records(bench.sweep)
 
 
 def await_records(bench: Bench, count: int) -> None:
@@ -220,8 +221,8 @@ def test_a_second_sweep_on_a_host_is_told_who_holds_it_and_waits_when_asked_to(t
     assert_measured(two.table("runs", "other"), 1, third.returncode, third.stdout + third.stderr)
     spans = []
     for sweep in ("default", "other"):
-        [path] = (two.directory / "results" / sweep / "records").glob("*.json")
-        spans.append(subprocess.run(["grep", "-o", '"\\(started\\|ended\\)_at": "[^"]*"', str(path)],
+        [path] = files_of_records(two.directory / "results" / sweep)
+        spans.append(subprocess.run(["zgrep", "-o", '"\\(started\\|ended\\)_at": "[^"]*"', str(path)],
                                     capture_output=True, text=True, check=True).stdout)
     ended = max(line.split('"')[3] for line in spans[0].splitlines() if "ended" in line)
     started = min(line.split('"')[3] for line in spans[1].splitlines() if "started" in line)

@@ -17,6 +17,7 @@ import pytest
 from bench import Bench, assert_measured
 from counts import by_thread_name
 from namespaces import Host, Pair, finish, run, wait_until
+from record_files import documents_of
 
 NOBODY = "65534"
 MODULE_UTILS = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
@@ -334,7 +335,7 @@ def test_a_sweep_is_measured_as_nobody_and_leaves_nothing_on_its_hosts(pair: Pai
     spool = tmp_path / "spool"
     done = bench.run("-e", "pairbench_blocks=1", "-e", '{"iperf3_mtu": 1400}')
     assert_measured(bench.table("runs"), 4, done.returncode, done.stdout + done.stderr)
-    records = [json.loads(path.read_text()) for path in (bench.sweep / "records").iterdir()]
+    records = documents_of(bench.sweep)
     users = {record[side]["settings"]["user"] for record in records for side in ("server", "client")}
     assert len(records) == 4 and users == {"nobody"}
     assert state_of(pair) == set()
@@ -349,5 +350,5 @@ def test_root_is_kept_where_it_is_asked_for_and_no_user_of_strange_name(pair: Pa
     assert refused.returncode != 0 and "pairbench_user is 'no body'" in refused.stdout + refused.stderr
     done = bench.run("-e", json.dumps(settings | {"pairbench_user": "root"}))
     assert done.returncode == 0, done.stdout + done.stderr
-    [record] = [json.loads(path.read_text()) for path in (bench.sweep / "records").iterdir()]
+    [record] = documents_of(bench.sweep)
     assert record["server"]["settings"]["user"] == record["client"]["settings"]["user"] == "root"

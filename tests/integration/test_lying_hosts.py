@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import yaml
 from bench import Bench, is_measured, words
 from liars import lying_python
 from namespaces import Mesh, Pair
+from record_files import document_in, files_of_records
 
 pytestmark = pytest.mark.slow
 
@@ -63,9 +63,9 @@ return reply
     [run] = bench.table("runs")
     assert (run["status"], run["reason"]) == MALFORMED, told
     assert "two: ends.b001-iperf3-one-two-tcp_P4_t1-untraced" in words(told)
-    [record] = (bench.sweep / "records").glob("*.json")
-    document = json.loads(record.read_text(encoding="utf-8"))
-    assert document["run"]["run_id"] == record.stem and set(document) == {
+    [record] = files_of_records(bench.sweep)
+    document = document_in(record)
+    assert record.name == f"{document['run']['run_id']}.json.gz" and set(document) == {
         "schema", "sweep", "configuration", "run", "server", "client", "error", "attempt", "written_at",
     }  # fmt: skip
     assert document["server"]["host"] == "one" and document["client"] is None
@@ -119,7 +119,7 @@ return reply
     assert outcomes["1", True] == {MALFORMED}, told
     # What is no JSON at all is for Ansible a module that failed.
     assert outcomes["2", True] <= {MALFORMED, ("failed", "module_failed")}, told
-    assert len(list((bench.sweep / "records").glob("*.json"))) == 6
+    assert len(files_of_records(bench.sweep)) == 6
     assert {path.name for path in (bench.sweep / "hosts").iterdir()} == {"one.json", "two.json", "three.json"}
     assert "\x1b" not in told and "host is 'one' and not 'three'" in words(told)
     assert "which is no run" in words(told) or "which is another host" in words(told)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from bench import Bench, assert_measured, measuring, running
 from namespaces import Mesh, wait_until
+from record_files import files_of_records
 
 pytestmark = pytest.mark.slow
 
@@ -34,16 +35,15 @@ def test_a_full_mesh_with_a_kill_in_the_middle(mesh: Mesh, tmp_path: Path) -> No
     bench = Bench(mesh, tmp_path)
     bench.variables |= {"iperf3_direction": "both", "sockperf_direction": "both", "pairbench_trace": False}
     process = bench.start("--forks", "16")
-    records = bench.sweep / "records"
-    wait_until(lambda: records.is_dir() and len(list(records.glob("*.json"))) >= PLANNED // 2, 300, "half of the records")
+    wait_until(lambda: len(files_of_records(bench.sweep)) >= PLANNED // 2, 300, "half of the records")
     wait_until(lambda: measuring(mesh), 60, "the next step")
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=600)
-    kept = {path.name: path.read_bytes() for path in records.glob("*.json")}
+    kept = {path: path.read_bytes() for path in files_of_records(bench.sweep)}
     assert PLANNED // 2 <= len(kept) < PLANNED
 
     again = bench.run("--forks", "16", timeout=900)
-    assert {name: (records / name).read_bytes() for name in kept} == kept
+    assert {path: path.read_bytes() for path in kept} == kept
     rows = bench.table("runs")
     assert_measured(rows, PLANNED, again.returncode, again.stdout + again.stderr)
     assert "that ended while no controller was there" in again.stdout

@@ -16,6 +16,7 @@ import pytest
 from bench import assert_measured, changed_total, words
 from namespaces import kill, wait_until
 from ordinary_user import CLONE, OrdinaryUser, command_of, descendants
+from record_files import document_in, files_of_records
 from roots import Root, inside
 
 pytestmark = pytest.mark.slow
@@ -58,7 +59,7 @@ def rows(user: OrdinaryUser, name: str = "runs") -> list[dict[str, str]]:
 
 
 def records(user: OrdinaryUser) -> list[Path]:
-    return sorted((user.clone / "results/rootless/records").glob("*.json"))
+    return files_of_records(user.clone / "results/rootless")
 
 
 def mounted() -> list[str]:
@@ -96,7 +97,7 @@ def test_make_bench_gives_a_first_table_and_no_process_of_it_is_root(user: Ordin
     assert mounted() == before
 
     for path in records(user):
-        record = json.loads(path.read_text())
+        record = document_in(path)
         assert not record["run"]["traced"] and record["client"]["trace"] is None
     assert {row["value"] for row in rows(user, "hosts") if row["fact"] == "fingerprint.user_namespace"} == {"own"}
     assert {path.stat().st_uid for path in (user.clone / "results").rglob("*")} == {user.number}

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from bench import Bench, words
 from namespaces import Pair
+from record_files import files_of_records
 
 pytestmark = pytest.mark.slow
 
@@ -115,7 +116,7 @@ def test_what_runs_at_vvv_keeps_and_prints_no_secret(bench: Bench, command: str)
             text=True, timeout=300, check=False,
         )  # fmt: skip
     assert log.stat().st_size > 10_000, done.stdout + done.stderr
-    assert list((bench.sweep / "records").iterdir()) and list((bench.sweep / "hosts").iterdir()), words(done.stdout)
+    assert files_of_records(bench.sweep) and list((bench.sweep / "hosts").iterdir()), words(done.stdout)
     live = tokens(bench.directory)
     assert live, "the modules were given no token, or it is spelt in another way"
     secrets = {MARK.encode()} | live

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from bench import Bench, assert_measured, measuring, stopped, words
 from namespaces import Mesh, wait_until
+from record_files import document_in, record_file
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +40,7 @@ def overlapping(rows: list[dict[str, str]], bench: Bench) -> list[tuple[str, str
     """Pairs of runs that were on one host at the same time, by the clocks of the hosts."""
     spans = []
     for row in rows:
-        record = json.loads((bench.sweep / "records" / f"{row['run_id']}.json").read_text(encoding="utf-8"))
+        record = document_in(record_file(bench.sweep, row["run_id"]))
         spans += [(row[side], record[side]["started_at"], record[side]["ended_at"], row["run_id"])
                   for side in ("server", "client")]
     return [(one[3], two[3]) for one, two in combinations(spans, 2)

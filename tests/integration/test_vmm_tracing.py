@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from bench import Bench, running, words
 from namespaces import Pair
+from record_files import document_in, record_file
 
 BUSY = """
 import threading, time
@@ -49,7 +49,7 @@ def bench(pair: Pair, tmp_path: Path, guests: dict[str, subprocess.Popen[bytes]]
 
 def window_seconds(bench: Bench, row: dict[str, str]) -> float:
     """How long the process under one guest was counted in a run; that is longer than the run of the benchmark."""
-    record = json.loads((bench.sweep / "records" / f"{row['run_id']}.json").read_text(encoding="utf-8"))
+    record = document_in(record_file(bench.sweep, row["run_id"]))
     return float(record["server"]["vmm"][row["side"]]["seconds"])
 
 
@@ -100,7 +100,7 @@ def test_a_hypervisor_that_is_away_costs_its_counts_only(bench: Bench) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     (traced,) = [row for row in bench.table("runs") if row["traced"] == "true"]
     assert traced["status"] == "valid" and "vmm_untraced" in traced["checks"]
-    record = json.loads((bench.sweep / "records" / f"{traced['run_id']}.json").read_text(encoding="utf-8"))
+    record = document_in(record_file(bench.sweep, traced["run_id"]))
     assert "not among the hosts of this play" in record["server"]["vmm"]["server"]["problem"]["detail"]
 
 

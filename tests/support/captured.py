@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import Plan, Run, Session, Step
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.listed import ListedSteps
@@ -17,7 +17,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record impor
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store.asking import asked
-from ansible_collections.pairbench.lab.plugins.plugin_utils.store.judged import judged_record, transfer_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.judged import JudgedRecord, judged_record, transfer_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store.looking import Synced, left_out
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store.store import Store
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.overview import Overview
@@ -74,6 +74,26 @@ def judged(document: Document) -> JudgedRun:
 def tables_of(folder: Path) -> Overview:
     """What is told of a sweep, with its tables written."""
     return update_tables(folder)[0]
+
+
+class Known(NamedTuple):
+    """What is known of the records of a sweep."""
+
+    records: tuple[JudgedRecord, ...]
+    """Those that count, sorted by their runs."""
+    problems: list[str]
+    doubled: dict[str, str]
+
+
+def known_of(folder: Path) -> Known:
+    """What a look at a folder of records tells."""
+
+    def read(store: Store, synced: Synced) -> Known:
+        found = store.judged(sorted(run_id for run_id, _name in store.counting()))
+        sentences, doubled = left_out(folder, store)
+        return Known(tuple(found[run_id] for run_id in sorted(found)), [*synced.problems, *sentences], doubled)
+
+    return asked(folder, read)
 
 
 def runs_of(folder: Path) -> list[JudgedRun]:

@@ -14,10 +14,10 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpe
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import store_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_sweep
-from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.files import read_object
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.sweep_folder import SweepFolder
 from clone import CAPTURES
 from passes import orders
+from record_files import document_in
 
 CAPTURE = json.loads((CAPTURES / "records" / "iperf3_tcp_untraced.json").read_text(encoding="utf-8"))
 HOSTS = {name: f"10.77.77.{number}" for number, name in enumerate("abcd", 1)}
@@ -112,4 +112,5 @@ class Conducted:
     def record(self, host: str = "a", attempt: int = 1) -> dict[str, Any]:
         """The record of the run of a host's session."""
         [run] = self.session(host).runs
-        return read_object(self.folder.record(run.run_id, attempt), 1 << 27)
+        document: dict[str, Any] = document_in(self.folder.record(run.run_id, attempt))
+        return document

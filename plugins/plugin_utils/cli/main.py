@@ -1,4 +1,4 @@
-"""The console script ``pairbench``: repeat sweeps, parse captured output, import notes, build tables again."""
+"""The console script ``pairbench``: repeat sweeps, parse captured output, import notes, build tables again, show records."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from ..notes.importer import NotesError
 from ..planning.plan import PlanError
 from ..storage.files import StorageError
-from . import import_notes, merge, parse, rootless, shards, sweep, tables
+from . import import_notes, merge, parse, rootless, shards, show, sweep, tables
 from .console import INTERRUPTED, NOT_VALID, USAGE, UsageError, complain
 
-VERBS = (parse, import_notes, sweep, shards, merge, rootless, tables)
+VERBS = (parse, import_notes, sweep, shards, merge, rootless, tables, show)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

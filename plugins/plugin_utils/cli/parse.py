@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -14,11 +13,8 @@ from ..benchmarks import in_words
 from ..benchmarks.scan import TRACER, scan
 from ..parsing.finding import Finding
 from ..report.findings import describe
-from .console import NOT_VALID, USAGE, WELL, complain
+from .console import NOT_VALID, USAGE, WELL, complain, json_as_shown
 from .inputs import lines_of
-
-_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What printable() escapes and JSON does not."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -76,8 +72,7 @@ class _JsonArray:
         print("[" if self._first else ",")
         self._first = False
         text = json.dumps(as_document(name, finding), ensure_ascii=False, allow_nan=False)
-        # They stand in texts only, so the document stays the same; JSON itself asks for C0 alone to be escaped.
-        print(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text), end="")
+        print(json_as_shown(text), end="")
 
     def close(self) -> None:
         print("[]" if self._first else "\n]")

@@ -6,6 +6,7 @@ A file that is not what it should be is left out, and a sentence names it.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Any
 from ..model import RUN_ID, SCHEMA_VERSION, Run
 from ..plain_text import printable
 from ..shapes import WrongShape, object_of, text_of, whole_of
-from ..storage.files import UnreadableFile, list_files, object_in, read_bytes, read_object, shown_path
-from ..storage.sweep_folder import DOCUMENT, SweepFolder, host_file_name, record_name
+from ..storage.files import UnreadableFile, list_files, object_in, read_object, shown_path
+from ..storage.packing import PACKED, read_content
+from ..storage.sweep_folder import DOCUMENT, SweepFolder, document_name, host_file_name, record_name
 from .record import Record, record_of
 
 RECORD_BYTES = 128 << 20
@@ -35,7 +37,7 @@ class StoredRecord:
     record: Record | None
     """None where the document is not what docs/data.md says; the gate tells what is wrong with it."""
     checksum: str
-    """SHA-256 of the file's content."""
+    """SHA-256 of the file's content, unpacked: a record that somebody packs or unpacks stays the same."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -44,7 +46,7 @@ class StoredRecord:
 
     @property
     def name(self) -> str:
-        """The name that its file must have."""
+        """The name of its document: its file must have it, with `PACKED` behind it where that is packed."""
         return record_name(self.run_id, self.attempt)
 
     def __str__(self) -> str:
@@ -52,47 +54,37 @@ class StoredRecord:
 
 
 @dataclass(frozen=True)
-class StoredRecords:
-    """What the folder of a sweep's records holds."""
+class StoredAttempt:
+    """The file that counts of an attempt of a run."""
 
-    records: tuple[StoredRecord, ...]
-    """The latest attempt of every run, sorted by file name."""
-    problems: tuple[str, ...]
-    """A sentence for every file that is left out."""
-    doubled: Mapping[str, str]
-    """By run_id, a sentence about a file that says of the same attempt something else than its record."""
+    path: Path
+    stored: StoredRecord | None
+    """None where it cannot be read; ``problem`` is then a sentence that says why."""
+    problem: str
 
 
 def read_record(path: Path) -> tuple[StoredRecord | None, str]:
     """A record under the name that it must have, or None and a sentence that says why it is left out."""
     stored, problem = _record_in(path)
-    if stored is None or path.name == stored.name:
+    if stored is None or document_name(path) == stored.name:
         return stored, problem
-    return None, f"{shown_path(path)} is left out: it is {stored}, which is kept in {stored.name}."
+    return None, f"{shown_path(path)} is left out: it is {stored}, which is kept in {_own_name(path, stored)}."
 
 
-def read_records(sweep_dir: Path) -> StoredRecords:
-    """All records of a sweep. Nothing that is in the folder makes this fail."""
-    latest: dict[str, StoredRecord] = {}
-    problems: list[str] = []
-    doubled: dict[str, str] = {}
-    for path in record_files(sweep_dir, problems):
-        stored, problem = _record_in(path)
-        if stored is None:
-            problems.append(problem)
-        elif path.name != stored.name:
-            problems.append(_misplaced(sweep_dir, path, stored, doubled))
-        elif stored.run_id not in latest or stored.attempt > latest[stored.run_id].attempt:
-            latest[stored.run_id] = stored
-    return StoredRecords(tuple(latest.values()), tuple(problems), doubled)
+def read_attempt(sweep_dir: Path, run_id: str, attempt: int) -> StoredAttempt | None:
+    """An attempt of a run, read from the first of its forms that can be read; None where no file of it is there.
+
+    Raises ValueError for what is no run_id.
+    """
+    there = [path for path in SweepFolder(sweep_dir).record_forms(run_id, attempt) if os.path.lexists(path)]
+    found = [StoredAttempt(path, *read_record(path)) for path in there]
+    return next((form for form in found if form.stored), found[0] if found else None)
 
 
 def latest_record(sweep_dir: Path, run_id: str) -> Record | None:
     """The latest attempt of one run; None where there is none, or it is not a record."""
-    folder = SweepFolder(sweep_dir)
-    attempt = folder.last_attempt(run_id)
-    stored = read_record(folder.record(run_id, attempt))[0] if attempt else None
-    return None if stored is None else stored.record
+    found = read_attempt(sweep_dir, run_id, SweepFolder(sweep_dir).last_attempt(run_id))
+    return None if found is None or found.stored is None else found.stored.record
 
 
 def stored_record(document: Mapping[str, Any], content: bytes) -> StoredRecord:
@@ -115,12 +107,21 @@ def checksum_of(content: bytes) -> str:
 
 
 def record_files(sweep_dir: Path, problems: list[str]) -> list[Path]:
-    """The files of records, sorted by name; where they cannot be listed, that is a problem more."""
+    """The files of records, sorted by the names of their documents, a packed one before its other form.
+
+    Where they cannot be listed, that is a problem more.
+    """
     try:
-        return list_files(SweepFolder(sweep_dir).records, DOCUMENT)
+        files = list_files(SweepFolder(sweep_dir).records, DOCUMENT, f"{DOCUMENT}{PACKED}")
     except UnreadableFile as error:
         problems.append(f"{error}: its records are left out, and their runs count as missing.")
         return []
+    return sorted(files, key=lambda path: (document_name(path), not path.name.endswith(PACKED)))
+
+
+def record_content(path: Path) -> bytes:
+    """The document of a record as its file holds it, unpacked. Raises FileNotFoundError and UnreadableFile."""
+    return read_content(path, RECORD_BYTES)
 
 
 def other_run(run: Run, found: Mapping[str, Any]) -> str:
@@ -142,7 +143,7 @@ def identity_of(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def _record_in(path: Path) -> tuple[StoredRecord | None, str]:
     try:
-        content = read_bytes(path, RECORD_BYTES)
+        content = record_content(path)
         return stored_record(object_in(path, content), content), ""
     except FileNotFoundError:
         return None, f"{shown_path(path)} went away while it was to be read: its run counts as missing."
@@ -151,17 +152,9 @@ def _record_in(path: Path) -> tuple[StoredRecord | None, str]:
         return None, f"{shown_path(path)} is not a record ({why}): it is left out, and its run counts as missing."
 
 
-def _misplaced(sweep_dir: Path, path: Path, stored: StoredRecord, doubled: dict[str, str]) -> str:
-    """A sentence about a record under another name than its own, as copying by hand leaves them."""
-    mine, _problem = _record_in(SweepFolder(sweep_dir).record(stored.run_id, stored.attempt))
-    left_out = f"{shown_path(path)} is left out: it is"
-    if mine is None:
-        return f"{left_out} {stored} under another name than {stored.name}; rename it if it is to count."
-    if mine.document == stored.document:
-        return f"{left_out} a copy of {stored.name}."
-    difference = f"{stored} with other content than {stored.name}"
-    doubled[stored.run_id] = f"{shown_path(path.name)} is {difference}, which counts"
-    return f"{left_out} {difference}, which counts."
+def _own_name(path: Path, stored: StoredRecord) -> str:
+    """The name that a file with this record must have, packed or not as it is."""
+    return f"{stored.name}{PACKED}" if path.name.endswith(PACKED) else stored.name
 
 
 def read_hosts(sweep_dir: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:

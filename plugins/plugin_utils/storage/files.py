@@ -200,30 +200,38 @@ def _why_not_opened(error: OSError) -> str:
     return str(error.strerror)
 
 
-def list_files(folder: Path, suffix: str) -> list[Path]:
-    """What is in a folder under names with this ending, sorted; nothing where there is no folder.
+def list_files(folder: Path, *suffixes: str) -> list[Path]:
+    """What is in a folder under names with one of these endings, sorted; nothing where there is no folder.
 
     Names that begin with a dot are what editors and copying programs leave, and writing that was broken off. Raises
     UnreadableFile where the folder is none or cannot be listed.
     """
     try:
-        names = sorted(path.name for path in folder.iterdir())
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries)
     except FileNotFoundError:
         return []
     except OSError as error:
         raise UnreadableFile(folder, str(error.strerror)) from None
-    return [folder / name for name in names if name.endswith(suffix) and not name.startswith(".")]
+    return [folder / name for name in names if name.endswith(suffixes) and not name.startswith(".")]
 
 
 def write_whole(path: Path, content: str) -> None:
-    """Write a file so that a crash at any moment leaves the old content or the new: temp file, fsync, rename."""
+    """Write a text as `write_whole_bytes` writes bytes, in UTF-8."""
+    write_whole_bytes(path, content.encode("utf-8"))
+
+
+def write_whole_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that a crash at any moment leaves the old content or the new: temp file, fsync, rename.
+
+    Raises StorageError.
+    """
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.tmp")
-    encoded = content.encode("utf-8")
     try:
         _make_folders(path.parent)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _CAREFULLY, FILE_MODE)
         with os.fdopen(descriptor, "wb") as handle:
-            handle.write(encoded)
+            handle.write(content)
             handle.flush()
             os.fsync(handle.fileno())
         temporary.replace(path)

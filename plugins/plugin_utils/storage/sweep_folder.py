@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..model import RUN_ID
+from .packing import PACKED
 
 LONGEST_FILE_NAME = 200
 DOCUMENT = ".json"
@@ -75,27 +76,45 @@ class SweepFolder:
         return [path for path in map(self.table, names) if path.exists()]
 
     def record(self, run_id: str, attempt: int) -> Path:
-        """An attempt of a run. Raises ValueError for what is no run_id, so that no record leaves its folder."""
+        """An attempt of a run as it is written. Raises ValueError for what is no run_id: no record leaves its folder."""
+        return self.record_forms(run_id, attempt)[0]
+
+    def record_forms(self, run_id: str, attempt: int) -> tuple[Path, Path]:
+        """An attempt of a run in its two forms, the one that counts where both are there first: packed, and not packed.
+
+        Raises ValueError for what is no run_id.
+        """
         if not RUN_ID.fullmatch(run_id):
             raise ValueError(f"{run_id[:80]!r} is no run_id")
-        return self.records / record_name(run_id, attempt)
+        name = record_name(run_id, attempt)
+        return self.records / f"{name}{PACKED}", self.records / name
+
+    def record_there(self, run_id: str, attempt: int) -> Path:
+        """An attempt of a run in the form in which it is there; as it is written where it is not. Raises ValueError."""
+        forms = self.record_forms(run_id, attempt)
+        return next((path for path in forms if os.path.lexists(path)), forms[0])
 
     def host(self, host: str) -> Path:
         """What a host said of itself."""
         return self.hosts / host_file_name(host)
 
     def last_attempt(self, run_id: str) -> int:
-        """The number of the latest attempt of a run; 0 when there is none."""
+        """The number of the latest attempt of a run, in whichever form; 0 when there is none."""
         attempt = 0
-        while os.path.lexists(self.record(run_id, attempt + 1)):
+        while any(map(os.path.lexists, self.record_forms(run_id, attempt + 1))):
             attempt += 1
         return attempt
 
 
 def record_name(run_id: str, attempt: int) -> str:
-    """The name of the file of an attempt of a run."""
+    """The name of the document of an attempt of a run; that of its file has `PACKED` behind it where it is packed."""
     suffix = "" if attempt == 1 else f".{attempt}"
     return f"{run_id}{suffix}{DOCUMENT}"
+
+
+def document_name(path: Path) -> str:
+    """The name of the document in a file, whether that is packed or not."""
+    return path.name.removesuffix(PACKED)
 
 
 def host_file_name(host: str) -> str:

@@ -19,13 +19,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..plain_text import printable
-from ..records.reading import RECORD_BYTES, StoredRecord, checksum_of, stored_record
-from ..storage.files import UnreadableFile, object_in, read_bytes, shown_path
-from ..storage.sweep_folder import DOCUMENT, SweepFolder, record_name
+from ..records.reading import RECORD_BYTES, StoredRecord, checksum_of, record_content, stored_record
+from ..storage.files import UnreadableFile, object_in, shown_path
+from ..storage.packing import PACKED
+from ..storage.sweep_folder import DOCUMENT, SweepFolder, document_name, record_name
 from .judged import JudgedRecord, judged_record
 from .store import File, Readable, Store
 from .versions import gate_version
 
+ENDINGS = (os.fsencode(DOCUMENT), os.fsencode(f"{DOCUMENT}{PACKED}"))
+"""Of the names of files that may hold records."""
 RECENT_NS = 20_000_000
 """Twice the coarsest grain in which Linux stamps files (100 ticks a second)."""
 AT_ONCE = 256
@@ -126,18 +129,13 @@ def stamp_of(status: os.stat_result) -> bytes:
     )
 
 
-def document_name(name: str) -> str:
-    """The name of the document in a file of this name."""
-    return name
-
-
 def _listed(folder: Path, problems: list[str]) -> list[tuple[bytes, bytes]]:
     """Name and stamp of every file that may hold a record, sorted by name."""
     found = []
     try:
         with os.scandir(os.fsencode(folder)) as entries:
             for entry in entries:
-                if not entry.name.startswith(b".") and document_name(os.fsdecode(entry.name)).endswith(DOCUMENT):
+                if not entry.name.startswith(b".") and entry.name.endswith(ENDINGS):
                     try:
                         found.append((entry.name, stamp_of(entry.stat(follow_symlinks=False))))
                     except FileNotFoundError:
@@ -225,7 +223,7 @@ def reading_of(wanted: Wanted) -> Reading:
     """Read a file, and judge the record in it where its content is not known. Never raises for what is in the file."""
     path = wanted.path
     try:
-        content = read_bytes(path, RECORD_BYTES)
+        content = record_content(path)
     except FileNotFoundError:
         return Reading(there=False)
     except UnreadableFile as error:
@@ -237,7 +235,7 @@ def reading_of(wanted: Wanted) -> Reading:
         stored = stored_record(object_in(path, content), content)
     except ValueError as error:
         return Reading(checksum=checksum, why=error.why if isinstance(error, UnreadableFile) else str(error))
-    return Reading(True, checksum, "", judged_record(stored), document_name(path.name) == stored.name)
+    return Reading(True, checksum, "", judged_record(stored), document_name(path) == stored.name)
 
 
 def _rename(it: _Look, moved: File, name: bytes, stamp: bytes) -> None:
@@ -245,7 +243,7 @@ def _rename(it: _Look, moved: File, name: bytes, stamp: bytes) -> None:
     placed = (
         moved.run_id is not None
         and moved.attempt is not None
-        and document_name(os.fsdecode(name)) == record_name(moved.run_id, moved.attempt)
+        and document_name(Path(os.fsdecode(name))) == record_name(moved.run_id, moved.attempt)
     )
     it.store.rename(moved, name, stamp, placed=placed)
 
@@ -284,7 +282,7 @@ def _says_the_same(it: _Look, one: Readable, own: Readable) -> bool:
     folder = SweepFolder(it.sweep_dir).records
     try:
         documents = [
-            object_in(path, read_bytes(path, RECORD_BYTES))
+            object_in(path, record_content(path))
             for path in (folder / os.fsdecode(name) for name in (one.name, own.name))
         ]
     except (OSError, ValueError):
@@ -304,7 +302,13 @@ def left_out(sweep_dir: Path, store: Store) -> tuple[list[str], dict[str, str]]:
     for one, own in store.rivals():
         sentence = _about(folder / os.fsdecode(one.name), one, own, doubled)
         sentences += [(one.name, sentence)] if sentence else []
-    return [sentence for _name, sentence in sorted(sentences)], doubled
+    return [sentence for name, sentence in sorted(sentences, key=lambda item: in_order(item[0]))], doubled
+
+
+def in_order(name: bytes) -> tuple[bytes, bool]:
+    """By what names of files are sorted: by their documents, a packed one before its other form."""
+    ending = os.fsencode(PACKED)
+    return name.removesuffix(ending), not name.endswith(ending)
 
 
 def _about(path: Path, one: Readable, own: Readable | None, doubled: dict[str, str]) -> str:
@@ -312,10 +316,12 @@ def _about(path: Path, one: Readable, own: Readable | None, doubled: dict[str, s
     stored = StoredRecord(one.run_id, one.attempt, {}, None, one.checksum)
     left = f"{shown_path(path)} is left out: it is"
     if own is None:
-        return f"{left} {stored} under another name than {stored.name}; rename it if it is to count."
+        own_name = f"{stored.name}{PACKED}" if path.name.endswith(PACKED) else stored.name
+        return f"{left} {stored} under another name than {own_name}; rename it if it is to count."
     own_name = printable(os.fsdecode(own.name))
     if one.same:
         return "" if one.placed else f"{left} a copy of {own_name}."
-    difference = f"{stored} with other content than {own_name}"
-    doubled[one.run_id] = f"{shown_path(path.name)} is {difference}, which counts"
-    return f"{left} {difference}, which counts."
+    difference = f"{stored} with other content than"
+    # Tables say the same of it whatever form the one that counts has.
+    doubled[one.run_id] = f"{shown_path(path.name)} is {difference} the one that counts"
+    return f"{left} {difference} {own_name}, which counts."

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 JUDGED_BY = (
-    "validity", "benchmarks", "tracing", "parsing", "records", "storage/files.py", "shapes.py", "addresses.py",
-    "store/judged.py",
+    "validity", "benchmarks", "tracing", "parsing", "records", "storage/files.py", "storage/packing.py", "shapes.py",
+    "addresses.py", "store/judged.py",
 )  # fmt: skip
 """The rooms, and the files, on which it depends what is said of a record."""
 MADE_BY = (*JUDGED_BY, "store", "tables", "statistics", "planning", "plain_text.py", "model.py")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ..planning.plan import PlanError
 from ..planning.stored import load_plan, store_plan
-from ..records.reading import RECORD_BYTES, StoredRecord, read_hosts, read_record, record_files
+from ..records.reading import RECORD_BYTES, StoredRecord, read_attempt, read_hosts, read_record, record_files
 from ..records.writing import write_host
-from ..storage.files import read_bytes, shown_path, write_whole
+from ..storage.files import UnreadableFile, read_bytes, shown_path, write_whole_bytes
 from ..storage.sweep_folder import SweepFolder
 
 
@@ -60,7 +60,7 @@ def _take(target: Path, source: Path) -> Merged:
         stored, problem = read_record(path)
         if stored is None:
             problems.append(problem)
-        elif _copy(path, SweepFolder(target).record(stored.run_id, stored.attempt), stored, problems):
+        elif _copy(path, target, stored, problems):
             copied += 1
     hosts, host_problems = read_hosts(source)
     for host, facts in hosts.items():
@@ -69,21 +69,26 @@ def _take(target: Path, source: Path) -> Merged:
     return Merged(source, copied, (*problems, *host_problems))
 
 
-def _copy(path: Path, there: Path, stored: StoredRecord, problems: list[str]) -> bool:
-    if not os.path.lexists(there):
-        try:
-            content = read_bytes(path, RECORD_BYTES).decode("utf-8")
-        except (FileNotFoundError, ValueError) as error:  # it was a record a moment ago
-            problems.append(f"{error}. It is left out.")
-            return False
-        write_whole(there, content)
-        return True
-    mine, problem = read_record(there)
+def _copy(path: Path, target: Path, stored: StoredRecord, problems: list[str]) -> bool:
+    """Whether the record was copied, byte by byte, to where neither form of it was."""
+    mine = read_attempt(target, stored.run_id, stored.attempt)
     if mine is None:
-        problems.append(f"{problem} {shown_path(path)} is not put in its place: move the other away first.")
-    elif mine.document != stored.document:
+        return _copied(path, SweepFolder(target).records / path.name, problems)
+    if mine.stored is None:
+        problems.append(f"{mine.problem} {shown_path(path)} is not put in its place: move the other away first.")
+    elif mine.stored.document != stored.document:
         problems.append(
-            f"{shown_path(path)} differs from {shown_path(there)}, which is kept: the run was measured twice, by two "
+            f"{shown_path(path)} differs from {shown_path(mine.path)}, which is kept: the run was measured twice, by two "
             "controllers."
         )
     return False
+
+
+def _copied(path: Path, there: Path, problems: list[str]) -> bool:
+    try:
+        content = read_bytes(path, RECORD_BYTES)
+    except (FileNotFoundError, UnreadableFile) as error:  # it was a record a moment ago
+        problems.append(f"{error}. It is left out.")
+        return False
+    write_whole_bytes(there, content)
+    return True

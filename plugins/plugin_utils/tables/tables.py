@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from ..storage.streamed import Rewritten
 from ..storage.sweep_folder import SweepFolder
 from ..store.asking import asked
 from ..store.columns import ForeignRow
-from ..store.looking import Synced, left_out, stamp_of
+from ..store.looking import Synced, in_order, left_out, stamp_of
 from ..store.store import ALL_BLOCKS, Store
 from ..store.versions import tables_version
 from .figures import frames_of
@@ -250,7 +251,7 @@ def _groups(sweep: _Sweep) -> tuple[list[Group], int]:
 
 
 def _about_strangers(sweep: _Sweep, strangers: list[tuple[str, str]]) -> Iterator[str]:
-    for name, run_id in sorted(strangers):
+    for name, run_id in sorted(strangers, key=lambda item: in_order(os.fsencode(item[0]))):
         yield f"{shown_path(sweep.folder.records / name)} is left out: the plan has no run {run_id}."
 
 

@@ -27,6 +27,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record impor
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_host, write_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.lock import SweepHeld, SweepLock, held_by
+from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.sweep_folder import SweepFolder
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store.statuses import completed
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.merge import merge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.cells import plain_cell
@@ -35,6 +36,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import
 from captured import runs_of, shown, tables_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from record_files import document_in, pack, record_file, unpack_all, write_document
 
 CAPTURES = clone.CAPTURES / "records"
 NAMES = ("iperf3_tcp", "iperf3_tcp_untraced", "sockperf_udp")
@@ -175,12 +177,25 @@ def assert_others_stand(good: Path, folder: Path, changed: set[str]) -> None:
                 assert after[name].get(run_id) == rows, f"{run_id} in {name}"
 
 
-@pytest.mark.parametrize("damage", WHOLE)
+NOT_TO_BE_PACKED = {"too large", "a folder", "a FIFO", "a link to a device", "a link to nothing", "a link to itself"}
+
+
+@pytest.mark.parametrize(
+    ("damage", "form"),
+    [
+        *((damage, form) for damage in WHOLE for form in ("packed", "not packed")),
+        *((damage, "packed after that") for damage in WHOLE if damage not in NOT_TO_BE_PACKED),
+    ],
+)
 def test_a_bad_record_is_named_and_the_others_stand(
-    damage: str, good: Path, sweep: Path, capsys: pytest.CaptureFixture[str]
+    damage: str, form: str, good: Path, sweep: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    victim = sweep / "records" / "run2.json"
+    if form != "packed":
+        unpack_all(sweep)
+    victim = SweepFolder(sweep).record_there("run2", 1)
     WHOLE[damage](victim)
+    if form == "packed after that":
+        victim = pack(victim)
     with no_hang():
         assert completed(sweep) == {"run1", "run3"}
         assert "run2.json" in completeness_of(sweep).sentence and "1 not run" in completeness_of(sweep).sentence
@@ -314,15 +329,15 @@ def changed_at(document: Any, path: tuple[Any, ...], value: Any, delete: bool) -
 def test_any_value_anywhere_in_a_record_is_borne(good: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("values") / "s"
     shutil.copytree(good, folder)
-    victim = folder / "records" / "run1.json"
-    document = json.loads(victim.read_text(encoding="utf-8"))
+    victim = record_file(folder, "run1")
+    document = document_in(victim)
     before = rows_by_run(good)
     everywhere = list(paths_in(document))
 
     @settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
     @given(path=st.sampled_from(everywhere), value=st.sampled_from(ANYTHING), delete=st.booleans())
     def check(path: tuple[Any, ...], value: Any, delete: bool) -> None:
-        victim.write_text(json.dumps(changed_at(document, path, value, delete)), encoding="utf-8")
+        write_document(victim, changed_at(document, path, value, delete))
         with no_hang():
             overview = overview_of(folder)
             told = render_sweep(folder, overview)
@@ -349,7 +364,9 @@ def test_a_file_cut_off_or_changed_at_any_byte_is_borne(
 ) -> None:
     folder = tmp_path_factory.mktemp("bytes") / "s"
     shutil.copytree(good, folder)
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in (".json", ".sqlite"))
+    if data.draw(st.booleans()):
+        unpack_all(folder)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in (".json", ".sqlite", ".gz"))
     victim = data.draw(st.sampled_from(files))
     whole = victim.read_bytes()
     at = data.draw(st.integers(0, len(whole) - 1))
@@ -365,7 +382,7 @@ def test_a_file_cut_off_or_changed_at_any_byte_is_borne(
             assert victim.name == "plan.json" and "plan.json" in str(error)
             return
     if victim.name != "plan.json":
-        assert_others_stand(good, folder, {victim.stem})
+        assert_others_stand(good, folder, {victim.name.split(".")[0]})
 
 
 def designed() -> Plan:
@@ -441,40 +458,40 @@ def test_a_plan_that_could_not_be_read_again_is_not_stored(tmp_path: Path) -> No
 def test_a_record_under_another_name_is_left_out_and_other_content_is_noticed(
     sweep: Path, good: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mine = sweep / "records" / "run1.json"
-    copied = sweep / "records" / "run1 (copy).json"
+    mine = record_file(sweep, "run1")
+    copied = sweep / "records" / "run1 (copy).json.gz"
     shutil.copy(mine, copied)
     assert cli.main(["tables", str(sweep)]) == 1
-    assert f"{copied} is left out: it is a copy of run1.json." in capsys.readouterr().err
+    assert f"{copied} is left out: it is a copy of run1.json.gz." in capsys.readouterr().err
     assert (sweep / "runs.csv").read_bytes() == (good / "runs.csv").read_bytes()
 
-    other = json.loads(mine.read_text(encoding="utf-8"))
+    other = document_in(mine)
     other["client"]["stdout"] = other["client"]["stdout"].replace("1", "2")
-    copied.write_text(json.dumps(other), encoding="utf-8")
-    shutil.copy(sweep / "records" / "run2.json", sweep / "records" / "run9.json")
+    write_document(copied, other)
+    shutil.copy(record_file(sweep, "run2"), record_file(sweep, "run9"))
     assert cli.main(["tables", str(sweep)]) == 1
     told = capsys.readouterr().err
-    assert f"{copied} is left out: it is attempt 1 of the run run1 with other content than run1.json" in told
-    assert "run9.json is left out: it is a copy of run2.json" in told
+    assert f"{copied} is left out: it is attempt 1 of the run run1 with other content than run1.json.gz" in told
+    assert "run9.json.gz is left out: it is a copy of run2.json.gz" in told
     first, second, third = runs_of(sweep)
-    assert "run1 (copy).json" in first.judgement.checks["two_records"] and first.judgement.status == "valid"
+    assert "run1 (copy).json.gz" in first.judgement.checks["two_records"] and first.judgement.status == "valid"
     assert not {"two_records"} & {*second.judgement.checks, *third.judgement.checks}
     assert completed(sweep) == {"run1", "run2", "run3"}
     assert_others_stand(good, sweep, {"run1"})
 
 
 def test_an_attempt_does_not_count_under_the_name_of_another(sweep: Path) -> None:
-    shutil.copy(sweep / "records" / "run1.json", sweep / "records" / "run1.2.json")
-    assert read_record(sweep / "records" / "run1.2.json")[0] is None
-    assert [problem for problem in overview_of(sweep).problems if "run1.2.json is left out: it is a copy" in problem]
+    shutil.copy(record_file(sweep, "run1"), record_file(sweep, "run1", 2))
+    assert read_record(record_file(sweep, "run1", 2))[0] is None
+    assert [problem for problem in overview_of(sweep).problems if "run1.2.json.gz is left out: it is a copy" in problem]
 
 
 @pytest.mark.parametrize(("field", "value"), [("server", "zzz"), ("case", "other"), ("parameters", {}), ("block", 9)])
 def test_a_record_of_another_run_than_the_plans_is_noticed(field: str, value: Any, sweep: Path) -> None:
-    path = sweep / "records" / "run1.json"
-    record = json.loads(path.read_text(encoding="utf-8"))
+    path = record_file(sweep, "run1")
+    record = document_in(path)
     record["run"][field] = value
-    path.write_text(json.dumps(record), encoding="utf-8")
+    write_document(path, record)
     first, *_others = runs_of(sweep)
     assert (first.judgement.status, first.judgement.reason) == ("invalid", "malformed")
     assert f"{field} is" in first.judgement.detail and "planned is" in first.judgement.detail
@@ -482,13 +499,14 @@ def test_a_record_of_another_run_than_the_plans_is_noticed(field: str, value: An
 
 
 def test_a_record_of_no_planned_run_is_named(sweep: Path) -> None:
-    record = json.loads((sweep / "records" / "run1.json").read_text(encoding="utf-8"))
+    record = document_in(record_file(sweep, "run1"))
     record["run"]["run_id"] = "stranger"
     write_record(sweep, record_of(record))
-    assert any("stranger.json is left out: the plan has no run" in problem for problem in overview_of(sweep).problems)
+    assert any("stranger.json.gz is left out: the plan has no run" in problem for problem in overview_of(sweep).problems)
 
 
 def test_a_record_changed_behind_the_store_is_judged_again(sweep: Path) -> None:
+    unpack_all(sweep)
     path = sweep / "records" / "run1.json"
     whole = path.read_bytes()
     path.write_bytes(b"x" + whole[1:])  # of the same size

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.cli.main import main
 from clone import CAPTURES
+from record_files import files_of_records
 
 NOTES = CAPTURES / "notes" / "notes.md"
 
@@ -36,7 +37,7 @@ def test_import_makes_a_sweep_with_tables(tmp_path: Path, capsys: pytest.Capture
     assert "2 runs are in" in capsys.readouterr().out
     plan = json.loads((tmp_path / "seed" / "plan.json").read_text(encoding="utf-8"))
     assert plan["sweep"] == "seed"
-    assert len(list((tmp_path / "seed" / "records").glob("*.json"))) == 2
+    assert len(files_of_records(tmp_path / "seed")) == 2
     runs = (tmp_path / "seed" / "runs.csv").read_text(encoding="utf-8").splitlines()
     assert len(runs) == 3
     syscalls = (tmp_path / "seed" / "syscalls.csv").read_text(encoding="utf-8")

@@ -323,7 +323,7 @@ def test_a_kept_half_joins_the_half_that_is_in_a_record(it: Conducted) -> None:
 
 
 def test_hosts_forget_nothing_that_could_not_be_written(it: Conducted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing.write_whole", refuse)
+    monkeypatch.setattr("ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing.write_whole_bytes", refuse)
     for host in ("a", it.other()):
         it.spool(host)
     it.conductor.flush()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,10 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading impo
     latest_record,
     read_hosts,
     read_record,
-    read_records,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_host
-from captured import Document, all_captured, sweep_of, write_documents
+from captured import Document, all_captured, known_of, sweep_of, write_documents
+from record_files import record_file, write_document
 
 
 @pytest.fixture
@@ -26,9 +25,9 @@ def records() -> list[Document]:
 def test_a_damaged_record_is_named_and_the_others_are_read(tmp_path: Path, records: list[Document]) -> None:
     sweep_of(records)
     write_documents(tmp_path, records[:2])
-    path = tmp_path / "records" / "run1.json"
+    path = record_file(tmp_path, "run1")
     path.write_bytes(path.read_bytes()[:100])
-    stored = read_records(tmp_path)
+    stored = known_of(tmp_path)
     assert [record.run_id for record in stored.records] == ["run2"]
     assert len(stored.problems) == 1 and str(path) in stored.problems[0]
 
@@ -55,8 +54,8 @@ def test_the_latest_attempt_is_that_of_the_highest_number(tmp_path: Path, record
 def test_a_document_that_is_no_record_is_read_and_has_none(tmp_path: Path, records: list[Document]) -> None:
     sweep_of(records)
     write_documents(tmp_path, records[:1])
-    path = tmp_path / "records" / "run1.json"
-    path.write_text(json.dumps(records[0] | {"attempt": 1, "server": ["an END"]}), encoding="utf-8")
+    path = record_file(tmp_path, "run1")
+    write_document(path, records[0] | {"attempt": 1, "server": ["an END"]})
     stored, problem = read_record(path)
     assert stored is not None and not problem
     assert (stored.run_id, stored.attempt, stored.record) == ("run1", 1, None)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import read_record, read_records
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import read_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record import record_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.files import StorageError
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.sweep_folder import SweepFolder
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store.statuses import completed
-from captured import Document, all_captured, sweep_of
+from captured import Document, all_captured, known_of, sweep_of
+from record_files import record_file
 
 
 @pytest.fixture
@@ -28,13 +30,13 @@ def test_nothing_is_overwritten_and_the_latest_attempt_counts(tmp_path: Path, re
     sweep_of(records)
     failed = records[0] | {"server": None, "client": None, "error": {"reason": "unreachable", "detail": "no route"}}
     write_record(tmp_path, record_of(failed))
-    first = tmp_path / "records" / "run1.json"
+    first = record_file(tmp_path, "run1")
     kept = first.read_bytes()
     assert completed(tmp_path) == set()
     second = write_record(tmp_path, record_of(records[0]))
     assert second.name == "run1.2.json" and SweepFolder(tmp_path).record("run1", 2).exists() and first.read_bytes() == kept
     assert completed(tmp_path) == {"run1"}
-    assert [record.attempt for record in read_records(tmp_path).records] == [2]
+    assert [record.attempt for record in known_of(tmp_path).records] == [2]
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_named_and_leaves_no_half_record(full_disk: Path, records: list[Document]) -> None:
-    records[0]["client"]["stdout"] = "y" * 100_000
+    records[0]["client"]["stdout"] = random.Random(1).randbytes(100_000).hex()  # packing saves but half of it
     with pytest.raises(StorageError, match="free some space there"):
         write_record(full_disk, record_of(records[0]))
     assert list((full_disk / "records").iterdir()) == []

@@ -31,6 +31,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.playbook impo
 from clone import CAPTURES
 from hypothesis import given
 from hypothesis import strategies as st
+from record_files import documents_of
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
@@ -117,8 +118,7 @@ def write_everything(results: Path) -> None:
     notes = CAPTURES / "notes" / "notes.md"
     assert cli.main(["import", str(notes), "--sweep", "s", "--configuration", "c", "--results", str(results)]) == 0
     sweep = results / "s"
-    record = json.loads(min((sweep / "records").iterdir()).read_text(encoding="utf-8"))
-    write_record(sweep, record_of(record))
+    write_record(sweep, record_of(documents_of(sweep)[0]))
     completed(sweep)
     write_host(sweep, "h", {"fingerprint": {}})
     lock = SweepLock(sweep)

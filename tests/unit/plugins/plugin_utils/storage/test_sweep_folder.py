@@ -32,10 +32,11 @@ def test_two_hosts_never_share_a_file(hosts: list[str]) -> None:
 
 def test_everything_has_the_name_that_the_documentation_gives_it(tmp_path: Path) -> None:
     folder = SweepFolder(tmp_path)
-    found = [folder.plan, folder.record("r", 1), folder.record("r", 2), folder.host("h"), folder.derived, folder.lock]
-    found += [folder.log(1), folder.table("runs")]
+    found = [folder.plan, *folder.record_forms("r", 1), folder.record("r", 2), folder.host("h"), folder.derived]
+    found += [folder.lock, folder.log(1), folder.table("runs")]
     assert [str(path.relative_to(tmp_path)) for path in found] == [
-        "plan.json", "records/r.json", "records/r.2.json", "hosts/h.json", "derived.sqlite", "lock", "logs/pass-001.log",
+        "plan.json", "records/r.json.gz", "records/r.json", "records/r.2.json.gz", "hosts/h.json", "derived.sqlite",
+        "lock", "logs/pass-001.log",
         "runs.csv",
     ]  # fmt: skip
 
@@ -47,6 +48,8 @@ def test_what_is_there_is_seen(tmp_path: Path) -> None:
     for path in (folder.plan, folder.table("hosts"), folder.record("r", 1), folder.record("r", 2)):
         path.touch()
     assert folder.has_plan and folder.last_attempt("r") == 2
+    folder.record_forms("r", 3)[1].touch()  # as it was written before
+    assert folder.last_attempt("r") == 3
     assert folder.tables_of(["runs", "hosts"]) == [folder.table("hosts")]
 
 

@@ -19,6 +19,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.store.looking import
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store.store import Store
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
 from captured import Document, captured
+from record_files import document_in, record_file, unpack_all, write_document
 
 NAMES = ("iperf3_tcp_untraced", "sockperf_udp", "iperf3_udp")
 RUNS = ("run1", "run2", "run3")
@@ -66,11 +67,6 @@ def afresh(sweep: Path) -> tuple[dict[str, JudgedRecord], list[str], dict[str, s
     return state(sweep)
 
 
-def record(sweep: Path, run_id: str) -> Path:
-    [path] = (sweep / "records").glob(f"{run_id}.json*")
-    return path
-
-
 def test_a_second_look_at_what_has_not_changed_reads_and_judges_nothing(sweep: Path) -> None:
     assert looked(sweep) == (3, 3)
     assert [looked(sweep) for _time in range(3)] == [(0, 0)] * 3
@@ -110,7 +106,7 @@ def test_what_could_not_be_remembered_is_found_by_the_next_look(tmp_path: Path) 
 
 def test_a_file_that_was_only_touched_is_read_and_not_judged(sweep: Path) -> None:
     looked(sweep)
-    os.utime(record(sweep, "run1"), ns=(1, 1))
+    os.utime(record_file(sweep, "run1"), ns=(1, 1))
     settled()
     assert looked(sweep) == (1, 0) and looked(sweep) == (0, 0)
 
@@ -118,7 +114,7 @@ def test_a_file_that_was_only_touched_is_read_and_not_judged(sweep: Path) -> Non
 def test_a_content_that_comes_back_with_its_size_and_time_is_judged_again(sweep: Path) -> None:
     """Whoever changes a file can put back its size and its time of modification, and not its time of change."""
     looked(sweep)
-    path = record(sweep, "run1")
+    path = record_file(sweep, "run1")
     before = path.stat()
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -132,9 +128,9 @@ def test_a_content_that_comes_back_with_its_size_and_time_is_judged_again(sweep:
 
 def test_what_was_written_within_the_grain_of_the_clock_is_looked_at_once_more(sweep: Path) -> None:
     looked(sweep)
-    path = record(sweep, "run1")
+    path = record_file(sweep, "run1")
     whole = path.read_bytes()
-    for content in (whole[:-1] + b" ", whole):  # perhaps both within one tick
+    for content in (whole[:-1] + b"x", whole):  # perhaps both within one tick
         path.write_bytes(content)
         looked(sweep)
     settled()
@@ -143,21 +139,28 @@ def test_what_was_written_within_the_grain_of_the_clock_is_looked_at_once_more(s
 
 def test_a_record_under_another_name_is_not_judged_again(sweep: Path) -> None:
     looked(sweep)
-    path = record(sweep, "run1")
-    path.rename(path.with_name("run1 (copy).json"))
+    path = record_file(sweep, "run1")
+    path.rename(path.with_name("run1 (copy).json.gz"))
     assert looked(sweep) == (1, 0)
     found, [sentence], doubled = before = state(sweep)
     assert "run1" not in found and "rename it if it is to count" in sentence and not doubled
     assert before == afresh(sweep)
-    (sweep / "records" / "run1 (copy).json").rename(path)
+    (sweep / "records" / "run1 (copy).json.gz").rename(path)
     assert looked(sweep) == (1, 0) and not state(sweep)[1]
+
+
+def test_records_that_are_unpacked_are_not_judged_again(sweep: Path) -> None:
+    looked(sweep)
+    before = state(sweep)
+    unpack_all(sweep)
+    assert looked(sweep) == (3, 0) and state(sweep) == before == afresh(sweep)
 
 
 def test_two_copies_of_what_is_gone_are_both_known(sweep: Path) -> None:
     looked(sweep)
-    path = record(sweep, "run1")
-    shutil.copy(path, path.with_name("a.json"))
-    path.rename(path.with_name("b.json"))
+    path = record_file(sweep, "run1")
+    shutil.copy(path, path.with_name("a.json.gz"))
+    path.rename(path.with_name("b.json.gz"))
     looked(sweep)
     before = state(sweep)
     assert len(before[1]) == 2 and before == afresh(sweep)
@@ -170,7 +173,7 @@ def test_a_record_that_is_gone_is_forgotten_and_the_attempt_before_counts(sweep:
     assert state(sweep)[0]["run1"].attempt == 2
     SweepFolder(sweep).record("run1", 2).unlink()
     assert looked(sweep) == (0, 0) and state(sweep)[0]["run1"].attempt == 1
-    record(sweep, "run1").unlink()
+    record_file(sweep, "run1").unlink()
     assert looked(sweep) == (0, 0) and "run1" not in state(sweep)[0]
     assert state(sweep) == afresh(sweep)
 
@@ -205,7 +208,7 @@ def test_what_is_no_record_is_said_again_without_being_read_again(kind: str, swe
     {
         "a FIFO": lambda: os.mkfifo(path),
         "a folder": path.mkdir,
-        "a link": lambda: path.symlink_to("run1.json"),
+        "a link": lambda: path.symlink_to("run1.json.gz"),
         "no JSON": lambda: path.write_text("{"),
         "no record": lambda: path.write_text("{}"),
     }[kind]()
@@ -217,37 +220,37 @@ def test_what_is_no_record_is_said_again_without_being_read_again(kind: str, swe
 
 def test_what_could_not_be_read_is_tried_again(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a file of somebody else: that it may be read now need not show in the file."""
-    read = looking.read_bytes
+    read = looking.record_content
 
-    def refused(path: Path, most: int) -> bytes:
+    def refused(path: Path) -> bytes:
         if path.name.startswith("run1."):
             raise looking.UnreadableFile(path, "Permission denied")
-        return read(path, most)
+        return read(path)
 
-    monkeypatch.setattr(looking, "read_bytes", refused)
+    monkeypatch.setattr(looking, "record_content", refused)
     assert looked(sweep) == (3, 2) and "Permission denied" in state(sweep)[1][0]
-    monkeypatch.setattr(looking, "read_bytes", read)
+    monkeypatch.setattr(looking, "record_content", read)
     assert looked(sweep) == (1, 1) and looked(sweep) == (0, 0) and not state(sweep)[1]
 
 
 def test_what_contradicts_a_record_is_compared_once(sweep: Path) -> None:
-    mine = record(sweep, "run1")
-    copied, other = mine.with_name("copy.json"), mine.with_name("other.json")
+    mine = record_file(sweep, "run1")
+    copied, other = mine.with_name("copy.json.gz"), mine.with_name("other.json.gz")
     shutil.copy(mine, copied)
-    document = json.loads(mine.read_text(encoding="utf-8"))
+    document = document_in(mine)
     spaced = mine.with_name("spaced.json")
     spaced.write_text(json.dumps(document, indent=7), encoding="utf-8")
     document["client"]["stdout"] += " "
-    other.write_text(json.dumps(document), encoding="utf-8")
+    write_document(other, document)
     settled()
     looked(sweep)
     assert looked(sweep) == (0, 0)
     before = state(sweep)
     assert [sentence.partition("it is ")[2] for sentence in before[1]] == [
-        "a copy of run1.json.", "attempt 1 of the run run1 with other content than run1.json, which counts.",
-        "a copy of run1.json.",
+        "a copy of run1.json.gz.", "attempt 1 of the run run1 with other content than run1.json.gz, which counts.",
+        "a copy of run1.json.gz.",
     ]  # fmt: skip
-    assert before[2] == {"run1": "other.json is attempt 1 of the run run1 with other content than run1.json, which counts"}
+    assert before[2] == {"run1": "other.json.gz is attempt 1 of the run run1 with other content than the one that counts"}
     shutil.copy(other, mine)
     after = state(sweep)
     assert after[2]["run1"].startswith("spaced.json") and after == afresh(sweep)

@@ -13,6 +13,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored impo
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.merge import merge
 from plans import small_plan as plan
 from plans import stored_sweep as sweep
+from record_files import pack
 
 
 def copy_of(made: Plan, uid: str) -> Plan:
@@ -29,6 +30,27 @@ def test_merging_takes_what_is_missing_and_changes_nothing_that_is_there(tmp_pat
     assert '"1"' in (tmp_path / "all" / "records" / "b.json").read_text(encoding="utf-8")
     assert load_plan(tmp_path / "all").uid == "u1"
     assert [part.records for part in merge(tmp_path / "all", [one, two])] == [0, 0]
+
+
+def test_records_are_copied_byte_by_byte_in_the_form_that_they_have(tmp_path: Path) -> None:
+    made = copy_of(plan(3), "u1")
+    one = sweep(tmp_path / "one", made, {"a": "1", "b": "1"})
+    pack(one / "records" / "a.json")
+    assert [part.records for part in merge(tmp_path / "all", [one])] == [2]
+    copies = {path.name: path.read_bytes() for path in (tmp_path / "all" / "records").iterdir()}
+    assert copies == {path.name: path.read_bytes() for path in (one / "records").iterdir()} and "a.json.gz" in copies
+
+
+def test_a_record_is_there_in_whichever_form(tmp_path: Path) -> None:
+    made = copy_of(plan(3), "u1")
+    one = sweep(tmp_path / "one", made, {"a": "1", "b": "1"})
+    two = sweep(tmp_path / "two", made, {"a": "1", "b": "2"})
+    for name in ("a", "b"):
+        pack(two / "records" / f"{name}.json")
+    before = {path.name: path.read_bytes() for path in (one / "records").iterdir()}
+    [done] = merge(one, [two])
+    assert done.records == 0 and len(done.problems) == 1 and "b.json.gz differs" in done.problems[0]
+    assert {path.name: path.read_bytes() for path in (one / "records").iterdir()} == before
 
 
 def test_another_plan_is_not_merged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

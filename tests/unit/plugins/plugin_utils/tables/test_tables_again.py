@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -26,6 +25,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.completeness 
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import overview_of, update_tables
 from captured import Document, all_captured, captured, shown, sweep_of, write_documents
 from plain_tables import plain_tables
+from record_files import document_in, record_file, write_document
 
 RUNS_A_BLOCK = 2 * 3 * 2
 CASES = {
@@ -95,18 +95,18 @@ def test_tables_are_those_that_follow_from_records_one_by_one(tmp_path: Path) ->
     write_documents(tmp_path, documents[1:])
     write_documents(tmp_path, documents[3:5])
     records = tmp_path / "records"
-    changed = json.loads((records / "run6.json").read_text(encoding="utf-8"))
+    changed = document_in(record_file(tmp_path, "run6"))
     changed["client"]["stdout"] += " "
-    (records / "odd.json").write_text(json.dumps(changed), encoding="utf-8")
+    write_document(records / "odd.json", changed)
     (records / "bad.json").write_text("{", encoding="utf-8")
-    foreign = json.loads((records / "run7.json").read_text(encoding="utf-8"))
+    foreign = document_in(record_file(tmp_path, "run7"))
     foreign["run"]["server"] = "elsewhere"
-    (records / "run7.json").write_text(json.dumps(foreign), encoding="utf-8")
+    write_document(record_file(tmp_path, "run7"), foreign)
     foreign["client"]["started_at"] = 7
-    foreign["run"] = json.loads((records / "run8.json").read_text(encoding="utf-8"))["run"]
-    (records / "run8.json").write_text(json.dumps(foreign), encoding="utf-8")
+    foreign["run"] = document_in(record_file(tmp_path, "run8"))["run"]
+    write_document(record_file(tmp_path, "run8"), foreign)
     update_tables(tmp_path)
-    says = "odd.json is attempt 1 of the run run6 with other content than run6.json, which counts"
+    says = "odd.json is attempt 1 of the run run6 with other content than the one that counts"
     plain = plain_tables(tmp_path, {"run6": says})
     assert {name: (tmp_path / f"{name}.csv").read_text(encoding="utf-8") for name in plain} == plain
 
