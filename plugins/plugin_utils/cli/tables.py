@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..formatting import counted
 from ..storage.files import shown_path
 from ..tables.rebuilding import Rebuilt, rebuild
 from .console import NOT_VALID, WELL, complain
@@ -36,9 +37,11 @@ def build_tables(directory: Path) -> int:
 
 def _judged_again(rebuilt: Rebuilt) -> str:
     """What judging everything again showed of the figures that were stored."""
-    again = f"{rebuilt.judged} records judged again"
+    again = f"{counted(rebuilt.judged, 'record')} judged again"
+    if not rebuilt.compared:
+        return f"{again}; this version had stored no figures"
     if not rebuilt.differing:
-        return f"{again}; the stored figures are the same" if rebuilt.compared else f"{again}; no figures were stored"
+        return f"{again}; the stored figures are the same"
     named = ", ".join(rebuilt.differing[:MOST_SHOWN])
     more = f" and {len(rebuilt.differing) - MOST_SHOWN} more" if len(rebuilt.differing) > MOST_SHOWN else ""
     return f"{again}; the stored figures were others of {named}{more}: they are replaced"

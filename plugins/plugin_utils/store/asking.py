@@ -46,5 +46,5 @@ def _answer(sweep_dir: Path, store: Store, question: Question[Answer]) -> Answer
 
 def remember(sweep_dir: Path, written: Iterable[tuple[Path, StoredRecord, JudgedRecord]]) -> None:
     """Put in what has just been written and judged, in one transaction. Nothing is lost where that fails."""
-    with suppress(*FAULTS), Store.of(SweepFolder(sweep_dir).derived) as store:
+    with suppress(*FAULTS), Store.of(SweepFolder(sweep_dir).derived, goes_on=False) as store:
         put(store, written)

@@ -109,14 +109,16 @@ class Store:
     SQLite is raised: the file is damaged, and `asked` begins anew.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, goes_on: bool = True) -> None:
+        """``goes_on`` in memory where the file cannot be written; otherwise that raises sqlite3.OperationalError."""
         self._connection = connection
+        self._goes_on = goes_on
         self._forget_texts()
 
     @classmethod
-    def of(cls, path: Path) -> Store:
+    def of(cls, path: Path, *, goes_on: bool = True) -> Store:
         """The store in this file, or one in memory."""
-        return cls(opened(path))
+        return cls(opened(path), goes_on=goes_on)
 
     @classmethod
     def unkept(cls) -> Store:
@@ -146,6 +148,8 @@ class Store:
         try:
             self._begin_change()
         except sqlite3.OperationalError:
+            if not self._goes_on:
+                raise
             self._connection = kept_in_memory(self._connection)
             self._begin_change()
 

@@ -18,8 +18,9 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record impor
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.sweep_folder import SweepFolder
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store import database
-from ansible_collections.pairbench.lab.plugins.plugin_utils.store.asking import asked
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.asking import asked, remember
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store.database import SCHEMA, opened
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.judged import judged_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store.looking import RECENT_NS, Synced
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store.statuses import completed
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store.store import Store
@@ -156,7 +157,9 @@ def test_a_store_that_somebody_else_writes_to_is_read_and_not_waited_for_without
         assert completed(sweep) == {"run1", "run2"}
     with Held(SweepFolder(sweep).derived, "BEGIN EXCLUSIVE"):
         assert completed(sweep) == {"run1", "run2"}
-    assert asked(sweep, lambda _store, synced: synced.judged) == 0, "nobody has taken it for damaged"
+        stored = write_record(sweep, record_of(captured("iperf3_tcp")))
+        remember(sweep, [(SweepFolder(sweep).record(stored.run_id, 1), stored, judged_record(stored))])
+    assert asked(sweep, lambda _store, synced: synced.judged) == 1, "nobody has taken it for damaged"
 
 
 class Held:

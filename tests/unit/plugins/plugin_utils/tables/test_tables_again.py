@@ -246,7 +246,7 @@ def test_tables_are_rebuilt_from_records_alone_and_the_stored_figures_are_proved
     assert update_tables(sweep)[1].parts == 0, "the new store knows the tables"
     SweepFolder(sweep).derived.unlink()
     assert main(["tables", str(sweep)]) == 0
-    assert "24 records judged again; no figures were stored\n" in capsys.readouterr().out
+    assert "24 records judged again; this version had stored no figures\n" in capsys.readouterr().out
     assert files_of(sweep) == before and sorted(path.name for path in sweep.iterdir() if path.name.startswith(".")) == []
 
 
