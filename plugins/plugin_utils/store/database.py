@@ -30,9 +30,11 @@ SCHEMA = (
     # A file of the records' folder as it was when it was looked at. `stamp` is what the file system said of it, empty where
     # that is to be looked at again; `why` it is no record; `counts` for the one that stands for its run; `rival` is the
     # checksum of the record that a file of the wrong name was compared with, `same` whether they say the same.
-    "CREATE TABLE files (id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE, stamp BLOB NOT NULL, checksum TEXT NOT NULL, "
+    "CREATE TABLE files (id INTEGER PRIMARY KEY, name BLOB NOT NULL, stamp BLOB NOT NULL, checksum TEXT NOT NULL, "
     "gate TEXT NOT NULL, why TEXT, run_id TEXT, attempt INTEGER, block INTEGER, placed INTEGER NOT NULL, "
     "counts INTEGER NOT NULL, shared INTEGER, own TEXT, status INTEGER, said TEXT, rival TEXT, same INTEGER)",
+    # All that a look compares, so that it reads no more of the files that have not changed.
+    "CREATE INDEX names ON files (name, stamp, gate)",
     "CREATE INDEX attempts ON files (run_id, attempt)",
     "CREATE INDEX counting ON files (block, run_id, status) WHERE counts = 1",
     "CREATE INDEX odd ON files (placed) WHERE placed = 0",

@@ -23,6 +23,7 @@ from ..records.reading import RECORD_BYTES, StoredRecord, checksum_of, record_co
 from ..storage.files import UnreadableFile, object_in, shown_path
 from ..storage.packing import PACKED
 from ..storage.sweep_folder import DOCUMENT, SweepFolder, document_name, record_name
+from .columns import ForeignRow
 from .judged import JudgedRecord, judged_record
 from .store import File, Readable, Store
 from .versions import gate_version
@@ -91,7 +92,8 @@ def look(sweep_dir: Path, store: Store, apply: Apply = map, at_once: int = AT_ON
     """Bring a store up to date with the files that are there. Nothing that is there makes it fail."""
     problems: list[str] = []
     listed = _listed(SweepFolder(sweep_dir).records, problems)
-    touched, gone = _differences(listed, store.files())
+    touched, names = _differences(listed, store.stamps())
+    gone = [file for name in names if (file := store.id_of(name))]
     named_anew = {file.checksum: file for file in gone if file.checksum and file.gate == gate_version()}
     it = _Look(sweep_dir, store, apply, named_anew)
     for batch in _batches(touched, at_once):
@@ -150,27 +152,27 @@ def _listed(folder: Path, problems: list[str]) -> list[tuple[bytes, bytes]]:
 
 
 def _differences(
-    listed: Sequence[tuple[bytes, bytes]], known: Iterable[File]
-) -> tuple[list[tuple[bytes, bytes, File | None]], list[File]]:
-    """Files that are new or were touched, each with what is known of it, and those that are gone."""
-    touched: list[tuple[bytes, bytes, File | None]] = []
-    gone: list[File] = []
-    gate = gate_version()
-    files = iter(known)
-    file = next(files, None)
-    for name, stamp in listed:
-        while file is not None and file.name < name:
-            gone.append(file)
-            file = next(files, None)
-        if file is None or file.name != name:
-            touched.append((name, stamp, None))
-            continue
-        if file.stamp != stamp or file.gate != gate:
-            touched.append((name, stamp, file))
-        file = next(files, None)
-    if file is not None:
-        gone += [file, *files]
-    return touched, gone
+    listed: Sequence[tuple[bytes, bytes]], known: Iterator[tuple[bytes, bytes, str]]
+) -> tuple[list[tuple[bytes, bytes]], list[bytes]]:
+    """Name and stamp of files that are new or were touched, and the names of those that are gone. Raises ForeignRow."""
+    touched: list[tuple[bytes, bytes]] = []
+    gone: list[bytes] = []
+    current = gate_version()
+    one = next(known, None)
+    try:
+        for name, stamp in listed:
+            while one is not None and one[0] < name:
+                gone.append(one[0])
+                one = next(known, None)
+            if one is None or one[0] != name:
+                touched.append((name, stamp))
+                continue
+            if one[1] != stamp or one[2] != current:
+                touched.append((name, stamp))
+            one = next(known, None)
+    except TypeError:  # SQLite keeps anything in any column
+        raise ForeignRow("a name that is none") from None
+    return touched, gone + ([] if one is None else [one[0], *(name for name, _stamp, _gate in known)])
 
 
 def _batches(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
@@ -179,8 +181,9 @@ def _batches(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def _take(it: _Look, batch: Sequence[tuple[bytes, bytes, File | None]]) -> None:
+def _take(it: _Look, touched: Sequence[tuple[bytes, bytes]]) -> None:
     """Read some files and put in what they say."""
+    batch = [(name, stamp, it.store.id_of(name)) for name, stamp in touched]
     folder = SweepFolder(it.sweep_dir).records
     gate = gate_version()
     spare = frozenset(it.gone)

@@ -175,6 +175,10 @@ class Store:
 
     # Files
 
+    def stamps(self) -> Iterator[tuple[bytes, bytes, str]]:
+        """Name, stamp and gate of all files that were there, sorted by name."""
+        return iter(self._connection.execute("SELECT name, stamp, gate FROM files ORDER BY name"))
+
     def files(self) -> Iterator[File]:
         """All files that were there, sorted by name."""
         return (_file(row) for row in self._connection.execute(f"{_FILES} ORDER BY name"))
