@@ -7,7 +7,9 @@ from pathlib import Path
 
 from ..formatting import counted
 from ..storage.files import shown_path
+from ..tables.overview import Overview
 from ..tables.rebuilding import Rebuilt, rebuild
+from ..tables.tables import update_tables
 from .console import NOT_VALID, WELL, complain
 
 MOST_SHOWN = 12
@@ -22,17 +24,21 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the sub-command; its exit status."""
-    return build_tables(arguments.sweep)
+    rebuilt = rebuild(arguments.sweep)
+    print(_judged_again(rebuilt))
+    return _said(arguments.sweep, rebuilt.overview)
 
 
 def build_tables(directory: Path) -> int:
-    """Write the tables; the exit status says whether a file of the sweep had to be left out."""
-    rebuilt = rebuild(directory)
-    for sentence in (*rebuilt.overview.problems, *rebuilt.overview.notes):
+    """Write the tables as far as they are not there; the exit status says whether a file of the sweep had to be left out."""
+    return _said(directory, update_tables(directory)[0])
+
+
+def _said(directory: Path, told: Overview) -> int:
+    for sentence in (*told.problems, *told.notes):
         complain(sentence)
-    print(_judged_again(rebuilt))
     print(f"tables are in {shown_path(directory)}")
-    return NOT_VALID if rebuilt.overview.problems else WELL
+    return NOT_VALID if told.problems else WELL
 
 
 def _judged_again(rebuilt: Rebuilt) -> str:
