@@ -44,7 +44,6 @@ class Synced:
 
     read: int = 0
     judged: int = 0
-    changed: bool = False
     problems: tuple[str, ...] = ()
 
 
@@ -106,7 +105,7 @@ def look(sweep_dir: Path, store: Store, apply: Apply = map, at_once: int = AT_ON
         it.changed = True
     if it.changed:
         _compare_rivals(it)
-    return Synced(it.read, it.judged, it.changed, tuple(problems))
+    return Synced(it.read, it.judged, tuple(problems))
 
 
 def put(store: Store, written: Iterable[tuple[Path, StoredRecord, JudgedRecord]]) -> None:

@@ -20,7 +20,7 @@ from ..model import Plan
 from ..planning.document import plan_to_json
 from ..planning.stored import load_plan
 from ..records.reading import read_hosts
-from ..storage.files import UnreadableFile, read_bytes, shown_path, write_whole
+from ..storage.files import UnreadableFile, open_kept, read_bytes, shown_path, write_whole
 from ..storage.streamed import Rewritten
 from ..storage.sweep_folder import SweepFolder
 from ..store.asking import asked
@@ -130,32 +130,38 @@ def _basis(plan: Plan) -> str:
 def _write_parts(sweep: _Sweep) -> Written:
     """Write the tables by run where something of them has changed."""
     before = _Before.of(sweep)
-    parts = list(sweep.plan.steps.parts())
-    wanted = {part: sweep.changed(part) for part, _positions in parts}
-    if wanted == {part: changed for part, (changed, _ends) in before.parts.items()}:
+    wanted = {part: sweep.changed(part) for part, _positions in sweep.plan.steps.parts()}
+    if wanted == {part: changed for part, (changed, _spans) in before.parts.items()}:
         return Written()
     spans: dict[int, dict[str, tuple[int, int]]] = {}
     counted: dict[int, Outcomes] = {}
-    formatted = 0
     with ExitStack() as stack, before:
-        files = {name: stack.enter_context(Rewritten(sweep.folder.table(name))) for name in BY_RUN}
-        for name, file in files.items():
-            file.write(header_of(name).encode("utf-8"))
-        for part, positions in parts:
+        files = _begun(sweep.folder, stack)
+        for part, positions in sweep.plan.steps.parts():
             begins = {name: file.length for name, file in files.items()}
-            kept = before.parts.get(part)
-            if kept is not None and kept[0] == wanted[part]:
-                before.copy(part, files)
-            else:
+            if not before.copy(part, wanted[part], files):
                 counted[part] = _format(sweep, part, positions, files)
-                formatted += sum(file.length - begins[name] for name, file in files.items())
             spans[part] = {name: (begins[name], file.length) for name, file in files.items()}
         stamps = [stamp_of(file.commit()).hex() for file in files.values()]
     _remember_outcomes(sweep, counted)
-    rows = [(part, wanted[part], sweep.basis, spans[part]) for part in wanted]
+    _remember_parts(sweep, wanted, spans, stamps)
+    return Written(len(counted), sum(end - begin for part in counted for begin, end in spans[part].values()))
+
+
+def _begun(folder: SweepFolder, stack: ExitStack) -> dict[str, Rewritten]:
+    """New files for the tables by run, with their first lines."""
+    files = {name: stack.enter_context(Rewritten(folder.table(name))) for name in BY_RUN}
+    for name, file in files.items():
+        file.write(header_of(name).encode("utf-8"))
+    return files
+
+
+def _remember_parts(
+    sweep: _Sweep, wanted: Mapping[int, int], spans: Mapping[int, Mapping[str, tuple[int, int]]], stamps: list[str]
+) -> None:
+    rows = [(part, changed, sweep.basis, spans[part]) for part, changed in wanted.items()]
     with sweep.store.changing():
         sweep.store.note_made("tables", [*rows, (WHOLE, 0, sweep.basis, stamps)])
-    return Written(len(counted), formatted)
 
 
 def _format(sweep: _Sweep, part: int, positions: range, files: Mapping[str, Rewritten]) -> Outcomes:
@@ -171,9 +177,10 @@ def _format(sweep: _Sweep, part: int, positions: range, files: Mapping[str, Rewr
 class _Before:
     """The tables by run as they were written the last time, as far as they are still that."""
 
-    def __init__(self, folder: SweepFolder, parts: Mapping[int, tuple[int, Mapping[str, tuple[int, int]]]]) -> None:
+    def __init__(self, folder: SweepFolder) -> None:
         self._folder = folder
-        self.parts = parts
+        self._stamps = ""
+        self.parts: Mapping[int, tuple[int, Mapping[str, tuple[int, int]]]] = {}
         """By part, at which change it was written, and where it stands in each table."""
         self._files: dict[str, IO[bytes]] = {}
         self._stack = ExitStack()
@@ -181,34 +188,37 @@ class _Before:
     @classmethod
     def of(cls, sweep: _Sweep) -> _Before:
         """What is known of them; nothing where somebody else has touched them."""
+        before = cls(sweep.folder)
         made = sweep.store.made("tables")
-        _changed, basis, said = made.pop(WHOLE, (0, "", "null"))
-        if basis != sweep.basis or said != json.dumps(_stamps(sweep.folder)):
-            return cls(sweep.folder, {})
-        return cls(sweep.folder, {part: (changed, _spans_from(said)) for part, (changed, _basis, said) in made.items()})
+        _changed, basis, before._stamps = made.pop(WHOLE, (0, "", ""))
+        with before:  # not by their names: another process may put others in their place
+            if basis == sweep.basis and before._files:
+                before.parts = {part: (changed, _spans_from(said)) for part, (changed, _basis, said) in made.items()}
+        return before
 
     def __enter__(self) -> _Before:
-        if self.parts:
-            for name in BY_RUN:
-                self._files[name] = self._stack.enter_context(self._folder.table(name).open("rb"))
+        with suppress(OSError):
+            files = {name: self._opened(name) for name in BY_RUN}
+            stamps = [stamp_of(os.fstat(file.fileno())).hex() for file in files.values()]
+            self._files = files if json.dumps(stamps) == self._stamps else {}
         return self
 
     def __exit__(self, *_error: object) -> None:
         self._stack.close()
+        self._files = {}
 
-    def copy(self, part: int, files: Mapping[str, Rewritten]) -> None:
-        """Write a part as it was."""
-        _changed, spans = self.parts[part]
+    def _opened(self, name: str) -> IO[bytes]:
+        descriptor = open_kept(self._folder.table(name), os.O_RDONLY)
+        return self._stack.enter_context(os.fdopen(descriptor, "rb"))
+
+    def copy(self, part: int, changed: int, files: Mapping[str, Rewritten]) -> bool:
+        """Write a part as it was, where it was written at that change; whether it was."""
+        was, spans = self.parts.get(part, (None, {}))
+        if was != changed or not self._files:
+            return False
         for name, file in files.items():
             file.copy(self._files[name], *spans[name])
-
-
-def _stamps(folder: SweepFolder) -> list[str] | None:
-    """What the file system says of the tables by run; None where one is not there."""
-    try:
-        return [stamp_of(folder.table(name).lstat()).hex() for name in BY_RUN]
-    except OSError:
-        return None
+        return True
 
 
 def _spans_from(said: str) -> dict[str, tuple[int, int]]:
