@@ -35,6 +35,7 @@ from pathlib import Path
 from statistics import median
 
 import yaml
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.asking import asked
 
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")} | {
@@ -295,14 +296,14 @@ def report(lab: Lab, looks: Sequence[Look], status: int, tail: float, wanted: in
         well = well and good
         slope = (last - first) / max(1, runs * (1 - 1 / SHARE)) * 100
         lines.append(f"{name:<12} {first:12.2f} {last:12.2f} {slope:+13.3f}  {bound}{'' if good else '  GROWS'}")
-    index = len((lab.sweep / "statuses.jsonl").read_text(encoding="utf-8").splitlines())
-    lines += ["", f"records: {runs} of {wanted}; lines in the index of statuses: {index}",
+    judged = asked(lab.sweep, lambda _store, synced: synced.judged)
+    lines += ["", f"records: {runs} of {wanted}; of them judged after the pass, and not in it: {judged}",
               f"longest gap: {max(between, default=0.0):.2f} s",
               f"runs: {outcomes(lab)}; exit status of the playbook {status}",
               f"from the last record to the end of the command, tables and summary included: {tail:.1f} s"]  # fmt: skip
     left = _files(lab.folder / "spool") + _files(lab.temporary)
     lines.append(f"files left in the spool and in temporary folders: {left}")
-    well = well and index == runs and left == 0
+    well = well and judged == 0 and left == 0
     lines.append("NOTHING GROWS" if well else "SOMETHING GROWS OR IS MISSING")
     return lines, well
 

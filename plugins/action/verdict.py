@@ -7,7 +7,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.completeness import completeness_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.completeness import completeness_of
 
 
 class ActionModule(ActionBase):

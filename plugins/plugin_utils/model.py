@@ -22,6 +22,8 @@ Target = Literal["process", "vmm"]
 Status = Literal["valid", "invalid", "failed"]
 Pair = tuple[str, str]
 """Two different hosts: the server and the client, or, where both directions are measured, in either order."""
+Series = tuple[str, str, str, str, int | None]
+"""What runs repeat: benchmark, server, client, case and level."""
 JsonObject = dict[str, Any]
 
 HELD = "held"
@@ -166,6 +168,18 @@ class Steps(Protocol):
 
     def pairs_at_once(self) -> Iterator[tuple[Pair, ...]]:
         """Every set of pairs that is measured at the same time."""
+
+    def run_ids(self, index: int) -> list[str]:
+        """The names of the runs of one step, in any order, without making the runs."""
+
+    def parts(self) -> Iterator[tuple[int, range]]:
+        """Positions of the steps by part: each block, or one part 0 of everything where steps are written down."""
+
+    def series(self) -> Iterator[Series]:
+        """What every run repeats, each once."""
+
+    def runs_of(self, series: Series) -> Iterator[Run]:
+        """Every run that repeats this, made without the rest of the plan."""
 
     def title_parts(self, index: int) -> tuple[int, str, tuple[Pair, ...]]:
         """Block, benchmark and (server, client) of one step, without making its runs."""

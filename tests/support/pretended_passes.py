@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec, Judgement, Plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan, planned_runs
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import load_plan, store_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import stored_record
+from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.sweep_folder import SweepFolder
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.asking import remember
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.judged import judged_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.playbook import PassResult
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import note_status
 
 
 def plan(blocks: int = 2, hosts: int = 3) -> Plan:
@@ -25,10 +28,13 @@ def finish(sweep_dir: Path, run_ids: list[str]) -> None:
     """What the summary callback leaves of each run, as far as this asks for it."""
     (sweep_dir / "records").mkdir(exist_ok=True)
     runs = {run.run_id: vars(run) for run in planned_runs(load_plan(sweep_dir))}
+    written = []
     for run_id in run_ids:
-        path = sweep_dir / "records" / f"{run_id}.json"
+        path = SweepFolder(sweep_dir).record(run_id, 1)
         path.write_text("{}", encoding="utf-8")
-        note_status(sweep_dir, stored_record({"run": runs[run_id], "attempt": 1}, b"{}"), Judgement("valid"))
+        stored = stored_record({"run": runs[run_id], "attempt": 1}, b"{}")
+        written.append((path, stored, replace(judged_record(stored), judgement=Judgement("valid"))))
+    remember(sweep_dir, written)
 
 
 class Passes:

@@ -23,8 +23,8 @@ PLUGINS = ROOT / "plugins"
 LIBRARY = PLUGINS / "plugin_utils"
 FLOORS = (
     "model", "addresses", "plain_text", "shapes", "formatting",
-    "controller", "storage", "parsing", "planning", "records", "tracing", "benchmarks", "validity", "statistics", "lab",
-    "tables", "notes", "sweeps", "execution", "rootless", "report", "cli",
+    "controller", "storage", "parsing", "planning", "records", "tracing", "benchmarks", "validity", "store", "statistics",
+    "lab", "tables", "notes", "sweeps", "execution", "rootless", "report", "cli",
 )  # fmt: skip
 """Rooms of plugin_utils, and the single files on its ground floor, from the ground up."""
 LIBRARIES = {"pandas", "numpy", "scipy", "ansible_runner"}

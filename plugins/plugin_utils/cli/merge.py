@@ -8,9 +8,8 @@ from pathlib import Path
 from ..plain_text import printable
 from ..storage.files import shown_path
 from ..sweeps.merge import merge
-from ..tables.results import load_results
-from ..tables.tables import make_tables, write_tables
-from ..validity.completeness import completeness_of
+from ..tables.completeness import completeness_of
+from ..tables.tables import update_tables
 from .console import LONGEST_SENTENCE, NOT_VALID, WELL
 
 
@@ -28,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{shown_path(part.source)}: {part.records} records taken")
         for problem in part.problems:
             print(f"  {printable(problem, LONGEST_SENTENCE)}")
-    write_tables(arguments.target, make_tables(load_results(arguments.target)))
+    update_tables(arguments.target)
     completeness = completeness_of(arguments.target)
     print(f"{shown_path(arguments.target)}: {printable(completeness.sentence, LONGEST_SENTENCE)}")
     return WELL if completeness.complete else NOT_VALID

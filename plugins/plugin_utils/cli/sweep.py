@@ -29,7 +29,7 @@ from ..sweeps.decisions import (
 from ..sweeps.inventory import hosts_of_limit
 from ..sweeps.loop import Outcome, Sweep
 from ..sweeps.playbook import PLAYBOOK, SIGNALS, Pass, PassResult
-from ..validity.completeness import completeness_of
+from ..tables.completeness import completeness_of
 from .console import NOT_CONVERGED, NOT_VALID, SOMEBODY_HOLDS, USAGE, WELL, complain, say
 
 EXIT_STATUS = """exit status: 0 everything planned is measured and valid; 1 something is missing, invalid or failed;
@@ -174,7 +174,7 @@ def _said_refusal(result: PassResult) -> int:
 
 def _said_result(sweep: Sweep, sweep_dir: Path, width: float | None, only: frozenset[str] | None) -> int:
     """Show what has been measured; the exit status."""
-    say(render_sweep(sweep_dir, *sweep.look()))
+    say(render_sweep(sweep_dir, sweep.look()))
     completeness = completeness_of(sweep_dir, only)
     if only is not None:
         say(f"Of the hosts of --limit: {completeness.sentence}")

@@ -20,9 +20,9 @@ from ..planning.stored import load_plan, withdraw_plan
 from ..records.record import Record, Trouble
 from ..records.writing import write_host
 from ..storage.lock import SweepHeld, SweepLock, identity
-from ..tables.results import SweepResults, load_results
-from ..tables.tables import Tables, make_tables, write_tables
-from ..validity.statuses import completed
+from ..store.statuses import completed
+from ..tables.overview import Overview
+from ..tables.tables import overview_of, update_tables
 from .assembler import RecordAssembler
 from .deadlines import Deadlines
 from .ends import session_of, side_of
@@ -40,7 +40,7 @@ BROKEN_OFF = (
     "collects it and continues."
 )
 
-Closing = Callable[[Path, SweepResults, Tables], str]
+Closing = Callable[[Path, Overview], str]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Conductor:
         closing: Closing,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``closing`` makes the text at the end from folder, results and tables. Raises PlanError without a plan."""
+        """``closing`` makes the text at the end from the folder and what is told of it. Raises PlanError without a plan."""
         plan = load_plan(orders.sweep_dir)
         self.live = LivePass(plan, orders, completed(orders.sweep_dir), identity())
         self._voice, self._watchdog, self._closing, self._clock = voice, watchdog, closing, clock
@@ -156,6 +156,7 @@ class Conductor:
             runs = "1 run" if count == 1 else f"{count} runs"
             self._voice.say(f"Collected {runs} that ended while no controller was there")
             self._progress.replan(what_remains(self.live.plan, self.live.done, self.live.only))
+        self._keeper.note_judged()
 
     # What hosts came back with
 
@@ -284,11 +285,9 @@ class Conductor:
                 self._voice.say(line)
 
     def _close(self) -> None:
-        """Tables and the closing words, from results that are read and judged once."""
-        results = load_results(self.live.sweep_dir, self.live.plan, self._keeper.judgements)
-        tables = make_tables(results)
-        self._keeper.store(write_tables, self.live.sweep_dir, tables)
-        for note in tables.notes:
-            if note not in results.problems:  # these are in the closing words
-                self._voice.warn(note)
-        self._voice.say(self._closing(self.live.sweep_dir, results, tables))
+        """Tables and the closing words, which are there also where no table can be written."""
+        self._keeper.store(update_tables, self.live.sweep_dir, self.live.plan)
+        told = overview_of(self.live.sweep_dir, self.live.plan)
+        for note in told.notes:
+            self._voice.warn(note)
+        self._voice.say(self._closing(self.live.sweep_dir, told))

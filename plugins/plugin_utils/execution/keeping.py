@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from ..model import SIDES, JsonObject, Judgement
-from ..records.reading import latest_record
+from ..records.reading import StoredRecord, latest_record
 from ..records.record import Record
 from ..records.writing import write_record
 from ..storage.files import StorageError
-from ..validity.statuses import Judgements, note_status
+from ..storage.sweep_folder import SweepFolder
+from ..store.asking import remember
+from ..store.judged import JudgedRecord, judged_record
 from .assembler import Kept, records_of
 from .live_pass import LivePass
 
@@ -26,8 +30,8 @@ class Keeper:
         self._live = live
         self._complain = complain
         self._collected: list[Kept] = []
-        self.judgements = Judgements()
-        """Of everything that this pass has judged, so that nothing is judged again at its end."""
+        self._judged: list[tuple[Path, StoredRecord, JudgedRecord]] = []
+        """What is written and not yet in the store."""
 
     def store(
         self, write: Callable[Arguments, Written], *arguments: Arguments.args, **named: Arguments.kwargs
@@ -47,14 +51,22 @@ class Keeper:
         stored = self.store(write_record, live.sweep_dir, record, datetime.now(timezone.utc).isoformat())
         if stored is None:
             return None
-        judgement = self.judgements.of(stored)
-        note_status(live.sweep_dir, stored, judgement)
+        found = judged_record(stored)
+        judgement = found.judgement
+        path = SweepFolder(live.sweep_dir).record(stored.run_id, stored.attempt)
+        self._judged.append((path, replace(stored, document={}, record=None), found))
         if judgement.status != "failed":
             live.done.add(record.run_id)
         hosts = dict(zip(SIDES, record.hosts, strict=True))
         for end in record.ends:
             live.note_recorded(hosts[end.side], [f"{record.run_id}.{end.execution}.{end.side}.json"])
         return judgement
+
+    def note_judged(self) -> None:
+        """Put what was judged since the last time into the store. Not while a run is measured: it waits for the disk."""
+        judged, self._judged = self._judged, []
+        if judged:
+            remember(self._live.sweep_dir, judged)
 
     def forgotten(self, host: str, names: Iterable[str]) -> None:
         """A host has removed these from its spool."""

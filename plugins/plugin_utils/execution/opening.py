@@ -27,7 +27,7 @@ from ..planning.remaining import Remaining, what_remains
 from ..planning.stored import load_or_create, store_new, stored_hosts
 from ..storage.lock import SweepHeld, held_by
 from ..storage.sweep_folder import SweepFolder
-from ..validity.statuses import completed
+from ..store.statuses import completed
 from .ends import longest_run_seconds, ports_to_watch
 from .orders import Orders
 from .replies import facts_of_ours

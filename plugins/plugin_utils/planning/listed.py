@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, overload
 
-from ..model import CaseSpec, Pair, Round, Step
+from ..model import CaseSpec, Pair, Round, Run, Series, Step
 from .steps import STEP_OVERHEAD_SECONDS
 
 
@@ -53,7 +53,7 @@ class ListedSteps(Sequence[Step]):
     def cases(self) -> dict[str, tuple[CaseSpec, ...]]:
         """The cases of every benchmark, each as its first run has it."""
         found: dict[str, dict[str, CaseSpec]] = {}
-        for run in (run for step in self.steps for session in step.sessions for run in session.runs):
+        for run in self._runs():
             spec = CaseSpec(run.benchmark, run.case, run.parameters, run.seconds)
             found.setdefault(run.benchmark, {}).setdefault(run.case, spec)
         return {name: tuple(specs.values()) for name, specs in found.items()}
@@ -65,6 +65,25 @@ class ListedSteps(Sequence[Step]):
     def pairs_at_once(self) -> Iterator[tuple[Pair, ...]]:
         """The pairs of each step."""
         return (_pairs(step) for step in self.steps)
+
+    def run_ids(self, index: int) -> list[str]:
+        """The names of the runs of one step."""
+        return [run.run_id for session in self.steps[index].sessions for run in session.runs]
+
+    def parts(self) -> Iterator[tuple[int, range]]:
+        """All steps together: what is written down may be in any order."""
+        yield 0, range(len(self.steps))
+
+    def series(self) -> Iterator[Series]:
+        """What every run repeats, once: benchmark, server, client, case and level."""
+        return iter({series_of(run): None for run in self._runs()})
+
+    def runs_of(self, series: Series) -> Iterator[Run]:
+        """Every run that repeats this."""
+        return (run for run in self._runs() if series_of(run) == series)
+
+    def _runs(self) -> Iterator[Run]:
+        return (run for step in self.steps for session in step.sessions for run in session.runs)
 
     def title_parts(self, index: int) -> tuple[int, str, tuple[Pair, ...]]:
         """Block, benchmark and (server, client) of one step."""
@@ -82,6 +101,11 @@ class ListedSteps(Sequence[Step]):
     def as_document(self, hosts: Mapping[str, str]) -> dict[str, Any]:
         """Every step with every run."""
         return {"steps": [asdict(step) for step in self.steps]}
+
+
+def series_of(run: Run) -> Series:
+    """What a run repeats."""
+    return run.benchmark, run.server, run.client, run.case, run.level
 
 
 def step_seconds(step: Step) -> float:

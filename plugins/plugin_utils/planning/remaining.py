@@ -27,8 +27,10 @@ def remaining(plan: Plan, done: Container[str], only: frozenset[str] | None = No
 
     ``only`` limits it to pairs of these hosts.
     """
-    for index, step in enumerate(plan.steps):
-        left = step_rest(step, done, only)
+    for index in range(len(plan.steps)):
+        if all(run_id in done for run_id in plan.steps.run_ids(index)):
+            continue  # as of most steps of a long sweep, whose runs then need not be made
+        left = step_rest(plan.steps[index], done, only)
         if left is not None:
             yield index, left
 

@@ -13,9 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple, overload
 
-from ..model import CaseSpec, Pair, Round, Run, Session, Step
+from ..model import CaseSpec, Pair, Round, Run, Series, Session, Step
 
 LONGEST_RUN_ID = 150
+MOST_NAMES = 100_000
+"""Runs of a block whose names are kept (30 MB); of larger blocks they are made each time."""
 STEP_OVERHEAD_SECONDS = 1.5
 """What Ansible and the meeting of the two ends add to a step (measured with two hosts: 1 to 2)."""
 
@@ -30,6 +32,15 @@ class _Slot(NamedTuple):
     """Cases with whether they are traced, in no order yet."""
 
 
+class _Name(NamedTuple):
+    """What the names of a run have in common in every block."""
+
+    parts: tuple[str, ...]
+    text: str
+    plain: bool
+    """Whether the text alone tells it from every other run."""
+
+
 @dataclass(frozen=True)
 class PlannedSteps(Sequence[Step]):
     """All steps of all blocks. Equal inputs give equal steps; more blocks leave the earlier ones as they are."""
@@ -42,6 +53,8 @@ class PlannedSteps(Sequence[Step]):
     trace: bool
     _slots: list[_Slot] = field(default_factory=list, init=False, repr=False, compare=False)
     _orders: dict[int, list[int]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _names: dict[int, list[_Name]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Of the runs of a slot, where there are so few that they may all be kept."""
 
     def __post_init__(self) -> None:
         self._slots.extend(self._all_slots())
@@ -93,6 +106,55 @@ class PlannedSteps(Sequence[Step]):
         for slot in self._slots:
             for pair in self.rounds[slot.round].pairs:
                 yield (slot.benchmark, *(pair if slot.server_first else (pair[1], pair[0])))
+
+    def run_ids(self, index: int) -> list[str]:
+        """The names of the runs of one step, in any order, without making the runs."""
+        block, position = divmod(index, len(self._slots))
+        number = self._order(block + 1)[position]
+        return [_run_id(block + 1, name) for name in self._names_of(number)]
+
+    def _names_of(self, number: int) -> list[_Name]:
+        names = self._names.get(number)
+        if names is None:
+            slot = self._slots[number]
+            level = self.rounds[slot.round].level
+            names = [_name(*pair, *kind, level) for pair in self._directed(slot) for kind in slot.runs]
+            if self.run_count <= MOST_NAMES * self.blocks:
+                self._names[number] = names
+        return names
+
+    def parts(self) -> Iterator[tuple[int, range]]:
+        """Each block, with the positions of its steps."""
+        size = len(self._slots)
+        return ((block + 1, range(block * size, (block + 1) * size)) for block in range(self.blocks))
+
+    def series(self) -> Iterator[Series]:
+        """What every run repeats, once: benchmark, server, client, case and level."""
+        for slot in self._slots:
+            level = self.rounds[slot.round].level
+            names = dict.fromkeys(case.name for case, _traced in slot.runs)
+            # Where pairs disturb each other on purpose, a case has a slot of its own for each of its twins.
+            if level is None or slot.runs[0][1] is self._twins()[0]:
+                for server, client in self._directed(slot):
+                    yield from ((slot.benchmark, server, client, name, level) for name in names)
+
+    def runs_of(self, series: Series) -> Iterator[Run]:
+        """Every run that repeats this, block by block."""
+        benchmark, server, client, name, level = series
+        found = [
+            (slot, case, traced)
+            for slot in self._slots
+            if slot.benchmark == benchmark and self.rounds[slot.round].level == level
+            and (server, client) in self._directed(slot)
+            for case, traced in slot.runs
+            if case.name == name
+        ]  # fmt: skip
+        return (self._run(block + 1, slot, server, client, case, traced) for block in range(self.blocks)
+                for slot, case, traced in found)  # fmt: skip
+
+    def _directed(self, slot: _Slot) -> Sequence[Pair]:
+        pairs = self.rounds[slot.round].pairs
+        return pairs if slot.server_first else [(two, one) for one, two in pairs]
 
     def title_parts(self, index: int) -> tuple[int, str, tuple[Pair, ...]]:
         """Block, benchmark and (server, client) of one step, without making its runs."""
@@ -157,7 +219,7 @@ class PlannedSteps(Sequence[Step]):
     def _run(self, block: int, slot: _Slot, server: str, client: str, case: CaseSpec, traced: bool) -> Run:
         level = self.rounds[slot.round].level
         return Run(
-            run_id=_run_id(block, server, client, case, traced, level),
+            run_id=_run_id(block, _name(server, client, case, traced, level)),
             block=block,
             round=slot.round + 1,
             server=server,
@@ -186,13 +248,19 @@ def _server_first(direction: str) -> tuple[bool, ...]:
     return {"first_serves": (True,), "second_serves": (False,), "both": (True, False)}[direction]
 
 
-def _run_id(block: int, server: str, client: str, case: CaseSpec, traced: bool, level: int | None) -> str:
-    """A name that a person can read and a file can have; a hash is added where characters had to be replaced."""
+def _name(server: str, client: str, case: CaseSpec, traced: bool, level: int | None) -> _Name:
     at_once = [] if level is None else [f"at{level}"]
-    parts = (f"b{block:03d}", case.benchmark, server, client, case.name, *at_once, "traced" if traced else "untraced")
+    parts = (case.benchmark, server, client, case.name, *at_once, "traced" if traced else "untraced")
     wanted = "-".join(parts)
-    name = re.sub(r"[^A-Za-z0-9_.-]", "_", wanted)
-    if name == wanted and len(name) <= LONGEST_RUN_ID and not any("-" in host for host in (server, client)):
+    text = re.sub(r"[^A-Za-z0-9_.-]", "_", wanted)
+    return _Name(parts, text, text == wanted and not any("-" in host for host in (server, client)))
+
+
+def _run_id(block: int, its: _Name) -> str:
+    """A name that a person can read and a file can have; a hash is added where characters had to be replaced."""
+    begin = f"b{block:03d}"
+    name = f"{begin}-{its.text}"
+    if its.plain and len(name) <= LONGEST_RUN_ID:
         return name
-    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
+    digest = hashlib.sha256("\0".join((begin, *its.parts)).encode()).hexdigest()[:8]
     return f"{name[:LONGEST_RUN_ID]}-{digest}"

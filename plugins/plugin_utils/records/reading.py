@@ -63,18 +63,6 @@ class StoredAttempt:
     problem: str
 
 
-@dataclass(frozen=True)
-class StoredRecords:
-    """What the folder of a sweep's records holds."""
-
-    records: tuple[StoredRecord, ...]
-    """The latest attempt of every run, sorted by file name."""
-    problems: tuple[str, ...]
-    """A sentence for every file that is left out."""
-    doubled: Mapping[str, str]
-    """By run_id, a sentence about a file that says of the same attempt something else than its record."""
-
-
 def read_record(path: Path) -> tuple[StoredRecord | None, str]:
     """A record under the name that it must have, or None and a sentence that says why it is left out."""
     stored, problem = _record_in(path)
@@ -91,28 +79,6 @@ def read_attempt(sweep_dir: Path, run_id: str, attempt: int) -> StoredAttempt | 
     there = [path for path in SweepFolder(sweep_dir).record_forms(run_id, attempt) if os.path.lexists(path)]
     found = [StoredAttempt(path, *read_record(path)) for path in there]
     return next((form for form in found if form.stored), found[0] if found else None)
-
-
-def read_records(sweep_dir: Path) -> StoredRecords:
-    """All records of a sweep. Nothing that is in the folder makes this fail."""
-    latest: dict[str, StoredRecord] = {}
-    problems: list[str] = []
-    doubled: dict[str, str] = {}
-    packed_one: StoredRecord | None = None
-    for path in record_files(sweep_dir, problems):
-        stored, problem = _record_in(path)
-        if stored is None:
-            problems.append(problem)
-        elif document_name(path) != stored.name:
-            problems.append(_misplaced(sweep_dir, path, stored, doubled))
-        elif packed_one is not None and packed_one.name == stored.name:
-            if packed_one.document != stored.document:
-                problems.append(_other_content(path, stored, f"{stored.name}{PACKED}", doubled))
-        else:
-            packed_one = stored
-            if stored.run_id not in latest or stored.attempt > latest[stored.run_id].attempt:
-                latest[stored.run_id] = stored
-    return StoredRecords(tuple(latest.values()), tuple(problems), doubled)
 
 
 def latest_record(sweep_dir: Path, run_id: str) -> Record | None:
@@ -158,9 +124,9 @@ def record_content(path: Path) -> bytes:
     return read_content(path, RECORD_BYTES)
 
 
-def other_run(run: Run, stored: StoredRecord) -> str:
-    """In what a record's run is not that of the plan under the same name; empty when it is the same."""
-    planned, found = identity_of(vars(run)), stored.identity
+def other_run(run: Run, found: Mapping[str, Any]) -> str:
+    """In what a record's run (its `identity_of`) is not that of the plan under the same name; empty when it is the same."""
+    planned = identity_of(vars(run))
     if planned == found:
         return ""
     return "; ".join(
@@ -184,24 +150,6 @@ def _record_in(path: Path) -> tuple[StoredRecord | None, str]:
     except ValueError as error:
         why = error.why if isinstance(error, UnreadableFile) else str(error)
         return None, f"{shown_path(path)} is not a record ({why}): it is left out, and its run counts as missing."
-
-
-def _misplaced(sweep_dir: Path, path: Path, stored: StoredRecord, doubled: dict[str, str]) -> str:
-    """A sentence about a record under another name than its own, as copying by hand leaves them."""
-    mine = read_attempt(sweep_dir, stored.run_id, stored.attempt)
-    left_out = f"{shown_path(path)} is left out: it is"
-    if mine is None or mine.stored is None:
-        return f"{left_out} {stored} under another name than {_own_name(path, stored)}; rename it if it is to count."
-    if mine.stored.document == stored.document:
-        return f"{left_out} a copy of {mine.path.name}."
-    return _other_content(path, stored, mine.path.name, doubled)
-
-
-def _other_content(path: Path, stored: StoredRecord, counts: str, doubled: dict[str, str]) -> str:
-    """A sentence about a second record of an attempt. Tables say the same of it whatever form the one that counts has."""
-    difference = f"{stored} with other content than"
-    doubled[stored.run_id] = f"{shown_path(path.name)} is {difference} the one that counts"
-    return f"{shown_path(path)} is left out: it is {difference} {counts}, which counts."
 
 
 def _own_name(path: Path, stored: StoredRecord) -> str:

@@ -16,8 +16,9 @@ from ..plain_text import printable
 from ..planning.plan import cases_of, directed_pairs, run_count, widest_step
 from ..planning.remaining import Remaining
 from ..storage.sweep_folder import SweepFolder
-from ..tables.results import JudgedRun, Row, SweepResults
-from ..tables.tables import TABLES, Tables
+from ..tables.overview import Calls, Group, Overview
+from ..tables.results import Row
+from ..tables.rows import TABLES
 
 WIDTH = 100
 LONGEST_LINE = 10_000
@@ -25,7 +26,6 @@ MOST_SENTENCE = 1000
 MOST_CALLS = 4
 MOST_LINES = 12
 TARGETS = {"process": "the ", "vmm": "the process under the "}
-GroupKey = tuple[str, str, str, str, int | None]
 
 
 def as_shown(lines: Iterable[str]) -> str:
@@ -87,34 +87,27 @@ def _more(count: int, most: int | None, how: str = " (all with -v)") -> list[str
     return [f"  ... and {count - most} more{how}"] if most is not None and count > most else []
 
 
-def render_sweep(sweep_dir: Path, results: SweepResults, tables: Tables) -> str:
+def render_sweep(sweep_dir: Path, told: Overview) -> str:
     """The closing summary of a sweep: figures, system calls, cost of tracing, verdicts, problems, files."""
-    groups: dict[GroupKey, list[JudgedRun]] = defaultdict(list)
-    for item in results.runs:
-        run = item.run
-        groups[run.benchmark, run.server, run.client, run.case, run.level].append(item)
-    lines = ["", "=" * WIDTH, f"Sweep {results.plan.sweep}, configuration {results.plan.configuration}"]
-    for key in sorted(groups, key=lambda key: (*key[:4], key[4] or 0))[:MOST_LINES]:
-        lines += ["", *_group(key, groups[key], tables.summary, results.hosts)]
-    if len(groups) > MOST_LINES:
-        lines.append(f"  ... and {len(groups) - MOST_LINES} more")
-    lines += _levels(tables.levels)
-    lines += ["", *_outcome(results), *_files(sweep_dir)]
+    lines = ["", "=" * WIDTH, f"Sweep {told.plan.sweep}, configuration {told.plan.configuration}"]
+    for group in told.groups:
+        lines += ["", *_group(group, told.summary, told.hosts)]
+    if told.group_count > len(told.groups):
+        lines.append(f"  ... and {told.group_count - len(told.groups)} more")
+    lines += _levels(told.outcomes.levels)
+    lines += ["", *_outcome(told), *_files(sweep_dir)]
     return as_shown(lines)
 
 
-def _group(
-    key: GroupKey, items: Sequence[JudgedRun], summary: Sequence[Row], hosts: Mapping[str, Mapping[str, Any]]
-) -> list[str]:
-    benchmark, server, client, case, level = key
-    valid = sum(item.judgement.status == "valid" for item in items)
+def _group(group: Group, summary: Sequence[Row], hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    benchmark, server, client, case, level = group.series
     at_once = "" if level is None else f", {counted(level, 'pair')} at once"
     pair = pair_label(server, client, hosts)
-    lines = [f"{benchmark} {case}: {pair}{at_once} ({valid} of {len(items)} runs valid)"]
+    lines = [f"{benchmark} {case}: {pair}{at_once} ({group.valid} of {group.runs} runs valid)"]
     rows = {
         row["metric"]: row
         for row in summary
-        if (row["benchmark"], row["server"], row["client"], row["case"], row["level"] or None) == key
+        if (row["benchmark"], row["server"], row["client"], row["case"], row["level"] or None) == group.series
     }
     figures = [_figure_cells(rows[metric], label) for metric, label in headlines_of(benchmark) if metric in rows]
     if figures:
@@ -122,7 +115,8 @@ def _group(
         lines += [f"  {line}" for line in _aligned([head, *figures])]
     for target in TARGETS:
         for side in ("server", "client"):
-            lines += _calls(side, target, items)
+            if (side, target) in group.calls:
+                lines += _calls(side, target, group.calls[side, target])
     return lines
 
 
@@ -178,25 +172,12 @@ def _cost(row: Row) -> str:
     return text
 
 
-def _calls(side: str, target: str, items: Iterable[JudgedRun]) -> list[str]:
+def _calls(side: str, target: str, calls: Calls) -> list[str]:
     """The dominant system calls of one target of one side: median over the traced runs, and share of all calls."""
-    per_run: list[Mapping[str, int]] = []
-    for item in items:
-        counts: Counter[str] = Counter()
-        for row in item.judgement.syscalls:
-            if row.side == side and row.target == target and row.calls is not None:
-                counts[row.syscall] += row.calls
-        if counts:
-            per_run.append(counts)
-    if not per_run:
-        return []
-    names = {name for counts in per_run for name in counts}
-    # A call that a traced run did not make was made 0 times there: the count is complete, so this 0 is measured.
-    medians = {name: median(counts.get(name, 0) for counts in per_run) for name in names}
-    total = sum(medians.values())
+    medians, total = calls.medians, sum(calls.medians.values())
     top = sorted(medians, key=lambda name: (-medians[name], name))[:MOST_CALLS]
     shown = ", ".join(f"{name} {medians[name]:,.0f} ({_share(medians[name], total)})" for name in top)
-    return _wrapped(f"  system calls of {TARGETS[target]}{side} a run (median of {len(per_run)}): ", shown)
+    return _wrapped(f"  system calls of {TARGETS[target]}{side} a run (median of {calls.runs}): ", shown)
 
 
 def _wrapped(head: str, text: str) -> list[str]:
@@ -223,22 +204,17 @@ def _wrapped_path(sentence: str) -> list[str]:
     return wrapper.wrap(printable(sentence, LONGEST_LINE))
 
 
-def _outcome(results: SweepResults) -> list[str]:
-    counts = Counter(item.judgement.status for item in results.runs)
-    lines = [f"{counts['valid']} of {len(results.runs)} planned runs are valid"]
-    reasons = Counter(
-        (item.judgement.status, item.judgement.reason, item.judgement.detail)
-        for item in results.runs
-        if item.judgement.status != "valid"
-    )
+def _outcome(told: Overview) -> list[str]:
+    outcomes = told.outcomes
+    lines = [f"{outcomes.valid} of {outcomes.planned} planned runs are valid"]
+    reasons = Counter({words: count for words, count in outcomes.statuses.items() if words[0] != "valid"})
     for (status, reason, detail), count in reasons.most_common(MOST_LINES):
         lines += _wrapped_sentence(f"  {count} {status}, {reason}: {detail}")
-    checks = Counter((name, text) for item in results.runs for name, text in item.judgement.checks.items())
-    for (name, text), count in checks.most_common(MOST_LINES):
+    for (name, text), count in outcomes.checks.most_common(MOST_LINES):
         lines += _wrapped_sentence(f"  remark on {count} run{'s' if count != 1 else ''}, {name}: {text}")
-    for problem in results.problems[:MOST_LINES]:
+    for problem in told.problems[:MOST_LINES]:
         lines += _wrapped_path(problem)
-    return lines + _more(len(results.problems), MOST_LINES, how="")
+    return lines + _more(len(told.problems), MOST_LINES, how="")
 
 
 def _files(sweep_dir: Path) -> list[str]:

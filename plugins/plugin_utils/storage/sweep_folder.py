@@ -49,9 +49,9 @@ class SweepFolder:
         return list(self.hosts.glob(f"*{DOCUMENT}"))
 
     @property
-    def statuses(self) -> Path:
-        """The index of what the gate said of each record."""
-        return self.path / "statuses.jsonl"
+    def derived(self) -> Path:
+        """The store of what was said of each record, and of the figures in it."""
+        return self.path / "derived.sqlite"
 
     @property
     def lock(self) -> Path:

@@ -19,7 +19,7 @@ from ..planning.plan import cases_of, directed_pairs
 from ..planning.remaining import remaining
 from ..planning.stored import load_plan
 from ..storage.sweep_folder import SweepFolder
-from ..validity.statuses import completed
+from ..store.statuses import completed
 
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 FEWEST_BLOCKS = 6

@@ -14,9 +14,9 @@ from ..planning.remaining import what_remains
 from ..planning.stored import load_plan
 from ..records.reading import record_files
 from ..storage.sweep_folder import SweepFolder
-from ..tables.results import SweepResults, load_results
-from ..tables.tables import Tables, make_tables
-from ..validity.statuses import Judgements, completed
+from ..store.statuses import completed
+from ..tables.overview import Overview
+from ..tables.tables import overview_of
 from .decisions import (
     FEWEST_BLOCKS,
     Goal,
@@ -83,8 +83,7 @@ class Sweep:
         self._longest_block: float | None = None
         self._passes = 0
         self._stop_at: float | None = None
-        self._judgements = Judgements()
-        self._seen: tuple[SweepResults, Tables] | None = None
+        self._seen: Overview | None = None
 
     def interrupt(self, number: int) -> None:
         """A signal came: the first ends the playbook as Ctrl-C does, the second kills it."""
@@ -116,14 +115,13 @@ class Sweep:
 
     def widths(self) -> list[Width]:
         """The headline interval of every pair and case as measured so far, the widest first."""
-        results, tables = self.look()
-        return widths(results.plan, tables.summary, self._only)
+        told = self.look()
+        return widths(told.plan, told.summary, self._only)
 
-    def look(self) -> tuple[SweepResults, Tables]:
-        """What there is after the last pass, read and judged once."""
+    def look(self) -> Overview:
+        """What there is after the last pass."""
         if self._seen is None:
-            results = load_results(self._sweep_dir, judgements=self._judgements)
-            self._seen = results, make_tables(results)
+            self._seen = overview_of(self._sweep_dir)
         return self._seen
 
     def _has_time(self, block: int, started: float, begin: float) -> bool:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +10,8 @@ from ..planning.plan import PlanError
 from ..planning.stored import load_plan, store_plan
 from ..records.reading import RECORD_BYTES, StoredRecord, read_attempt, read_hosts, read_record, record_files
 from ..records.writing import write_host
-from ..storage.files import UnreadableFile, append, read_bytes, shown_path, write_whole_bytes
+from ..storage.files import UnreadableFile, read_bytes, shown_path, write_whole_bytes
 from ..storage.sweep_folder import SweepFolder
-from ..validity.statuses import index_entries
 
 
 @dataclass(frozen=True)
@@ -59,19 +55,18 @@ def _require_plan(source: Path) -> None:
 
 def _take(target: Path, source: Path) -> Merged:
     problems: list[str] = []
-    copied: set[str] = set()
+    copied = 0
     for path in record_files(source, problems):
         stored, problem = read_record(path)
         if stored is None:
             problems.append(problem)
         elif _copy(path, target, stored, problems):
-            copied.add(stored.name)
+            copied += 1
     hosts, host_problems = read_hosts(source)
     for host, facts in hosts.items():
         if not os.path.lexists(SweepFolder(target).host(host)):
             write_host(target, host, facts)
-    _add_index(target, source, copied)
-    return Merged(source, len(copied), (*problems, *host_problems))
+    return Merged(source, copied, (*problems, *host_problems))
 
 
 def _copy(path: Path, target: Path, stored: StoredRecord, problems: list[str]) -> bool:
@@ -97,10 +92,3 @@ def _copied(path: Path, there: Path, problems: list[str]) -> bool:
         return False
     write_whole_bytes(there, content)
     return True
-
-
-def _add_index(target: Path, source: Path, copied: Container[str]) -> None:
-    """What was said of the records is true of their copies too; the index is a shortcut, so it may also be missing."""
-    lines = [json.dumps(entry) + "\n" for entry in index_entries(source) if entry["file"] in copied]
-    with contextlib.suppress(OSError):
-        append(SweepFolder(target).statuses, "".join(lines))

@@ -23,6 +23,11 @@ def cell(value: Any) -> str:
     Control characters of texts are written as they are shown in a terminal (``\\x1b``), line ends too, so that a row is one
     line; the record has them as they were.
     """
+    kind = type(value)  # most cells of a sweep are figures
+    if kind is int:
+        return repr(value)
+    if kind is float:
+        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
     if value is None:
         return ""
     if isinstance(value, str):

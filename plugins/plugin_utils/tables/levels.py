@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..benchmarks import BENCHMARKS
-from ..benchmarks.transfer import Span, Transfer
+from ..benchmarks.transfer import Span
 from ..model import Plan
 from .results import JudgedRun, Row
 
@@ -56,7 +56,7 @@ def total_throughput(runs: Sequence[JudgedRun]) -> Total | None:
     transfers = []
     for item in runs:
         placed = item.judgement.status == "valid" and "clock_set" not in item.judgement.checks
-        transfer = _transfer_of(item) if placed else None
+        transfer = item.found.transfer if placed and item.found is not None else None
         if transfer is None:
             return None
         transfers.append(transfer)
@@ -77,7 +77,7 @@ def level_rows(plan: Plan, runs: Iterable[JudgedRun]) -> list[Row]:
     groups: dict[tuple[Any, ...], list[JudgedRun]] = {}
     for item in runs:
         run = item.run
-        if item.record is not None and run.level is not None and _has_intervals(run.benchmark):
+        if item.found is not None and run.level is not None and _has_intervals(run.benchmark):
             key = (plan.sweep, plan.configuration, run.block, run.level, run.benchmark, run.case)
             groups.setdefault((*key, run.traced, run.round), []).append(item)
     return [_row(key, step) for key in sorted(groups) for step in _steps(groups[key])]
@@ -85,11 +85,6 @@ def level_rows(plan: Plan, runs: Iterable[JudgedRun]) -> list[Row]:
 
 def _has_intervals(benchmark: str) -> bool:
     return benchmark in BENCHMARKS and BENCHMARKS[benchmark].has_intervals
-
-
-def _transfer_of(item: JudgedRun) -> Transfer | None:
-    benchmark = BENCHMARKS.get(item.run.benchmark)
-    return None if benchmark is None or item.record is None else benchmark.transfer_of(item.record)
 
 
 def _row(key: tuple[Any, ...], step: Sequence[JudgedRun]) -> Row:
@@ -111,7 +106,7 @@ def _steps(runs: Sequence[JudgedRun]) -> list[list[JudgedRun]]:
 
     Runs whose start is not known cannot be put into one of several steps; they stay together, which gives no total.
     """
-    started = [(_begin(item), number) for number, item in enumerate(runs)]
+    started = [(item.found and item.found.began, number) for number, item in enumerate(runs)]
     if not _shares_host(runs) or any(begin is None for begin, _number in started):
         return [list(runs)]
     steps: list[list[JudgedRun]] = []
@@ -125,8 +120,3 @@ def _steps(runs: Sequence[JudgedRun]) -> list[list[JudgedRun]]:
 def _shares_host(runs: Sequence[JudgedRun]) -> bool:
     hosts = [host for item in runs for host in (item.run.server, item.run.client)]
     return len(set(hosts)) < len(hosts)
-
-
-def _begin(item: JudgedRun) -> float | None:
-    ends = (item.record.client, item.record.server) if item.record is not None else ()
-    return next((end.began for end in ends if end is not None and end.began is not None), None)

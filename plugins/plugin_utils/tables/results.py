@@ -1,29 +1,27 @@
-"""Everything that a sweep came to: its plan, the records of its runs and what may be believed of them."""
+"""The planned runs of a sweep, each with what became of it, read from the store a few hundred at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ..model import Judgement, Plan, Run
-from ..planning.stored import load_plan
-from ..records.reading import StoredRecord, other_run, read_hosts, read_records
-from ..records.record import Record
-from ..storage.files import shown_path
-from ..storage.sweep_folder import SweepFolder
-from ..validity.statuses import Judgements
+from ..records.reading import other_run
+from ..store.judged import JudgedRecord
+from ..store.store import Store
 
 Row = dict[str, Any]
+AT_ONCE = 500
+"""Runs whose figures are in memory at once."""
 
 
 @dataclass(frozen=True)
 class JudgedRun:
-    """One planned run and what became of it; ``record`` is None when there is none, or it is not what it should be."""
+    """One planned run and what became of it; ``found`` is None when there is no record, or it is not what it should be."""
 
     run: Run
-    record: Record | None
+    found: JudgedRecord | None
     judgement: Judgement
 
     @property
@@ -32,51 +30,45 @@ class JudgedRun:
 
         A traced run that failed before its tracer could leave anything is a traced one that was tried.
         """
-        ends = () if self.record is None else self.record.ends
-        if any(end.trace for end in ends):
+        if self.found is not None and self.found.traced:
             return True
-        return self.run.traced and not any(end.trace_unavailable for end in ends)
+        return self.run.traced and not (self.found is not None and self.found.untraceable)
 
 
-@dataclass(frozen=True)
-class SweepResults:
-    """Everything that tables, summary and report are made of."""
-
-    plan: Plan
-    runs: tuple[JudgedRun, ...]
-    hosts: Mapping[str, Mapping[str, Any]]
-    problems: tuple[str, ...]
-
-
-def load_results(sweep_dir: Path, plan: Plan | None = None, judgements: Judgements | None = None) -> SweepResults:
-    """Read and judge a sweep. Raises PlanError when there is no plan; no other file in the folder keeps it from it.
-
-    ``plan`` saves reading the plan where it is at hand, and ``judgements`` judging again what has been judged.
-    """
-    plan, judgements = plan or load_plan(sweep_dir), judgements or Judgements()
-    stored = read_records(sweep_dir)
-    hosts, host_problems = read_hosts(sweep_dir)
-    by_run = {record.run_id: record for record in stored.records}
-    judged = tuple(
-        _judged(run, by_run.pop(run.run_id, None), stored.doubled.get(run.run_id), judgements) for run in plan.runs
-    )
-    strangers = [_stranger(sweep_dir, record) for record in by_run.values()]
-    return SweepResults(plan, judged, hosts, (*stored.problems, *strangers, *host_problems))
-
-
-def _stranger(sweep_dir: Path, stored: StoredRecord) -> str:
-    path = SweepFolder(sweep_dir).record_there(stored.run_id, stored.attempt)
-    return f"{shown_path(path)} is left out: the plan has no run {stored.run_id}."
-
-
-def _judged(run: Run, stored: StoredRecord | None, doubled: str | None, judgements: Judgements) -> JudgedRun:
-    if stored is None:
+def judged_run(run: Run, found: JudgedRecord | None, doubled: str | None = None) -> JudgedRun:
+    """A planned run with what counts of it; ``doubled`` is a sentence about a file that says something else of it."""
+    if found is None:
         return JudgedRun(run, None, Judgement("failed", "not_run", "this run has not been executed"))
-    difference = other_run(run, stored)
+    difference = other_run(run, found.identity)
     if difference:
         judgement = Judgement("invalid", "malformed", f"The record is of another run than the plan's: {difference}.")
         return JudgedRun(run, None, judgement)
-    judgement = judgements.of(stored)
+    judgement = found.judgement
     if doubled:
         judgement = replace(judgement, checks={**judgement.checks, "two_records": doubled})
-    return JudgedRun(run, stored.record, judgement)
+    return JudgedRun(run, found if found.readable else None, judgement)
+
+
+def judged_runs(store: Store, plan: Plan, positions: range, doubled: Mapping[str, str]) -> Iterator[JudgedRun]:
+    """The runs of these steps of a plan, in its order."""
+    steps = (plan.steps[position] for position in positions)
+    return with_records(store, (run for step in steps for session in step.sessions for run in session.runs), doubled)
+
+
+def with_records(store: Store, runs: Iterable[Run], doubled: Mapping[str, str]) -> Iterator[JudgedRun]:
+    """Runs with what is stored of them."""
+    for part in parts_of(runs):
+        found = store.judged([run.run_id for run in part])
+        yield from (judged_run(run, found.get(run.run_id), doubled.get(run.run_id)) for run in part)
+
+
+def parts_of(runs: Iterable[Run], size: int = AT_ONCE) -> Iterator[list[Run]]:
+    """Runs in lists of that size."""
+    part: list[Run] = []
+    for run in runs:
+        part.append(run)
+        if len(part) == size:
+            yield part
+            part = []
+    if part:
+        yield part

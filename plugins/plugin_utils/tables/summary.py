@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .results import JudgedRun, Row, SweepResults
+from .results import Row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,32 +37,3 @@ def summarise(runs: pd.DataFrame, samples: pd.DataFrame, configuration: str, eve
         for place, row in figures_by_case(cases, figures, metric, every_run)
     ]
     return [row for _place, row in sorted(found, key=lambda item: item[0])]
-
-
-def frames_of(results: SweepResults) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Runs and samples as `summarise` takes them. Raises ImportError where pandas is not installed."""
-    import pandas as pd
-
-    runs = pd.DataFrame([_run(item) for item in results.runs], columns=list(_RUN_COLUMNS)).astype(_RUN_COLUMNS)
-    samples = pd.DataFrame(
-        [
-            (position, sample.metric, sample.unit, sample.value)
-            for position, item in enumerate(results.runs)
-            if item.judgement.status == "valid"
-            for sample in item.judgement.samples
-        ],
-        columns=list(_SAMPLE_COLUMNS),
-    )
-    return runs, samples.astype(_SAMPLE_COLUMNS)
-
-
-_RUN_COLUMNS = {
-    "server": "category", "client": "category", "benchmark": "category", "case": "category", "level": "Int64",
-    "block": "int64", "traced": "bool",
-}  # fmt: skip
-_SAMPLE_COLUMNS = {"run": "int32", "metric": "category", "unit": "category", "value": "float64"}
-
-
-def _run(item: JudgedRun) -> tuple[str | int | bool | None, ...]:
-    run = item.run
-    return run.server, run.client, run.benchmark, run.case, run.level, run.block, item.traced

@@ -28,14 +28,12 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing impo
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.lock import SweepHeld, SweepLock, held_by
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.sweep_folder import SweepFolder
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.statuses import completed
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.merge import merge
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.cells import plain_cell
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.results import load_results
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import Tables, make_tables, write_tables
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.completeness import completeness_of
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import completed, note_status
-from captured import shown, tables_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.completeness import completeness_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import overview_of
+from captured import runs_of, shown, tables_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from record_files import document_in, pack, record_file, unpack_all, write_document
@@ -83,7 +81,7 @@ def good_sweep(folder: Path) -> Path:
     records = real_records()
     store_plan(folder, plan_of(records))
     for record in records:
-        note_status(folder, write_record(folder, record_of(record)), judge(record))
+        write_record(folder, record_of(record))
     for host in plan_of(records).hosts:
         write_host(folder, host, {"fingerprint": {"kind": "vm", "kernel": "6.1"}, "tools": {"iperf3": {"version": "3"}}})
     lock = SweepLock(folder)
@@ -244,17 +242,15 @@ def test_a_bad_plan_is_named_and_what_was_written_stays(
 
 
 @pytest.mark.parametrize("damage", WHOLE)
-@pytest.mark.parametrize("name", ["statuses.jsonl", "lock"])
+@pytest.mark.parametrize("name", ["derived.sqlite", "derived.sqlite-journal", "derived.sqlite-wal", "lock"])
 def test_what_is_derived_or_of_the_moment_may_be_anything(damage: str, name: str, good: Path, sweep: Path) -> None:
     victim = sweep / name
+    victim.touch()
     WHOLE[damage](victim)
     regular = victim.is_file() and not victim.is_symlink()
     with no_hang():
         assert cli.main(["tables", str(sweep)]) == 0
         assert completeness_of(sweep).complete and completed(sweep) == {"run1", "run2", "run3"}
-        stored, _problem = read_record(record_file(sweep, "run1"))
-        assert stored is not None and stored.record is not None
-        note_status(sweep, stored, judge(stored.record))
         if name == "lock":
             lock = SweepLock(sweep)
             if regular:
@@ -343,15 +339,15 @@ def test_any_value_anywhere_in_a_record_is_borne(good: Path, tmp_path_factory: p
     def check(path: tuple[Any, ...], value: Any, delete: bool) -> None:
         write_document(victim, changed_at(document, path, value, delete))
         with no_hang():
-            results = load_results(folder)
-            told = render_sweep(folder, results, Tables({}, ()))
+            overview = overview_of(folder)
+            told = render_sweep(folder, overview)
             completeness_of(folder)
             completed(folder)
         assert "\x1b" not in told and "\x07" not in told
-        [first, *others] = results.runs
+        [first, *others] = runs_of(folder)
         assert all(item.judgement.status == "valid" for item in others)
-        if first.record is None:
-            named = any(str(victim) in problem for problem in results.problems)
+        if first.found is None:
+            named = any(str(victim) in problem for problem in overview.problems)
             assert named or first.judgement.reason == "malformed"
 
     check()
@@ -370,7 +366,7 @@ def test_a_file_cut_off_or_changed_at_any_byte_is_borne(
     shutil.copytree(good, folder)
     if data.draw(st.booleans()):
         unpack_all(folder)
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in (".json", ".jsonl", ".gz"))
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix in (".json", ".sqlite", ".gz"))
     victim = data.draw(st.sampled_from(files))
     whole = victim.read_bytes()
     at = data.draw(st.integers(0, len(whole) - 1))
@@ -380,9 +376,8 @@ def test_a_file_cut_off_or_changed_at_any_byte_is_borne(
         victim.write_bytes(whole[:at] + data.draw(st.binary(min_size=1, max_size=3)) + whole[at + 1 :])
     with no_hang():
         try:
-            results = load_results(folder)
-            assert render_sweep(folder, results, Tables({}, ())) and completeness_of(folder).planned == 3
-            write_tables(folder, make_tables(results))
+            assert render_sweep(folder, overview_of(folder)) and completeness_of(folder).planned == 3
+            tables_of(folder)
         except PlanError as error:
             assert victim.name == "plan.json" and "plan.json" in str(error)
             return
@@ -478,7 +473,7 @@ def test_a_record_under_another_name_is_left_out_and_other_content_is_noticed(
     told = capsys.readouterr().err
     assert f"{copied} is left out: it is attempt 1 of the run run1 with other content than run1.json.gz" in told
     assert "run9.json.gz is left out: it is a copy of run2.json.gz" in told
-    first, second, third = load_results(sweep).runs
+    first, second, third = runs_of(sweep)
     assert "run1 (copy).json.gz" in first.judgement.checks["two_records"] and first.judgement.status == "valid"
     assert not {"two_records"} & {*second.judgement.checks, *third.judgement.checks}
     assert completed(sweep) == {"run1", "run2", "run3"}
@@ -488,21 +483,16 @@ def test_a_record_under_another_name_is_left_out_and_other_content_is_noticed(
 def test_an_attempt_does_not_count_under_the_name_of_another(sweep: Path) -> None:
     shutil.copy(record_file(sweep, "run1"), record_file(sweep, "run1", 2))
     assert read_record(record_file(sweep, "run1", 2))[0] is None
-    assert [problem for problem in load_results(sweep).problems if "run1.2.json.gz is left out: it is a copy" in problem]
+    assert [problem for problem in overview_of(sweep).problems if "run1.2.json.gz is left out: it is a copy" in problem]
 
 
 @pytest.mark.parametrize(("field", "value"), [("server", "zzz"), ("case", "other"), ("parameters", {}), ("block", 9)])
-@pytest.mark.parametrize("noted", [True, False])
-def test_a_record_of_another_run_than_the_plans_is_noticed(field: str, value: Any, noted: bool, sweep: Path) -> None:
+def test_a_record_of_another_run_than_the_plans_is_noticed(field: str, value: Any, sweep: Path) -> None:
     path = record_file(sweep, "run1")
     record = document_in(path)
     record["run"][field] = value
     write_document(path, record)
-    if noted:
-        stored, _problem = read_record(path)
-        assert stored is not None
-        note_status(sweep, stored, judge(record))
-    first, *_others = load_results(sweep).runs
+    first, *_others = runs_of(sweep)
     assert (first.judgement.status, first.judgement.reason) == ("invalid", "malformed")
     assert f"{field} is" in first.judgement.detail and "planned is" in first.judgement.detail
     assert "2 of 3 planned runs are valid; 1 invalid: malformed" in completeness_of(sweep).sentence
@@ -512,32 +502,10 @@ def test_a_record_of_no_planned_run_is_named(sweep: Path) -> None:
     record = document_in(record_file(sweep, "run1"))
     record["run"]["run_id"] = "stranger"
     write_record(sweep, record_of(record))
-    assert any("stranger.json.gz is left out: the plan has no run" in problem for problem in load_results(sweep).problems)
+    assert any("stranger.json.gz is left out: the plan has no run" in problem for problem in overview_of(sweep).problems)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        {"file": "run9.json", "run_id": "run9"},  # of a record that is not there
-        {"file": "run1.json", "run_id": "run2"},  # of another run
-        {"file": "run1.json", "run_id": "run1", "attempt": 2},
-        {"file": "run1.json", "run_id": "run1", "status": "perfect"},
-        {"file": "run1.json", "run_id": "run1", "reason": ["x"]},
-        {"file": ["run1.json"], "run_id": {}},
-        {"file": "run1.json", "run_id": "run1", "sha256": "0" * 64},
-        {"file": "../plan.json", "run_id": "../plan"},
-    ],
-)
-def test_a_poisoned_index_says_nothing(line: dict[str, Any], sweep: Path) -> None:
-    index = sweep / "statuses.jsonl"
-    real = json.loads(index.read_text(encoding="utf-8").splitlines()[0])
-    record_file(sweep, "run2").unlink()
-    index.write_text(json.dumps(real | line) + "\n", encoding="utf-8")
-    assert completed(sweep) == {"run1", "run3"}
-    assert "2 of 3 planned runs are valid; 1 not run" in completeness_of(sweep).sentence
-
-
-def test_a_record_changed_behind_the_index_is_judged_again(sweep: Path) -> None:
+def test_a_record_changed_behind_the_store_is_judged_again(sweep: Path) -> None:
     unpack_all(sweep)
     path = sweep / "records" / "run1.json"
     whole = path.read_bytes()

@@ -22,13 +22,15 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.model import (
     Step,
     SyscallCount,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.listed import ListedSteps
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.listed import ListedSteps, series_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import make_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.remaining import what_remains
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_plan, render_sweep
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.store import Called
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps import playbook
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.results import JudgedRun, SweepResults
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import make_tables
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.outcomes import Tally
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.overview import Overview, group_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.results import JudgedRun
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -57,10 +59,14 @@ def test_the_summary_shows_hostile_text_and_obeys_none(text: str, name: str) -> 
         Judgement("failed", "tool_error", text), Judgement("invalid", text, text), Judgement("valid", syscalls=(call,)),
         Judgement("valid", checks={text: text}),
     ]  # fmt: skip
-    runs = tuple(JudgedRun(replace(run, run_id=f"run{number}"), None, item) for number, item in enumerate(judged))
+    runs = [JudgedRun(replace(run, run_id=f"run{number}"), None, item) for number, item in enumerate(judged)]
     hosts = {run.server: {"fingerprint": {"kind": text}}}
-    results = SweepResults(plan, runs, hosts, (f"{text} is left out",))
-    shown = render_sweep(Path(f"/results/{name}"), results, make_tables(results))
+    tally = Tally(plan, {})
+    for item in runs:
+        tally.see(item)
+    groups = [group_of(series_of(run), [Called(run.run_id, 0, "", True, {("server", "process"): {f"sys_enter_{text}": 3}})])]
+    told = Overview(plan, tally.outcomes(), groups, 1, hosts, (f"{text} is left out",))
+    shown = render_sweep(Path(f"/results/{name}"), told)
     assert not obeyed(shown)
     assert not obeyed(render_plan(plan, what_remains(plan), everything=True))
 

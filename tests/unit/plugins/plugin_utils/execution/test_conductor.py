@@ -22,7 +22,10 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading impo
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_sweep
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage import files
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.lock import SweepHeld, SweepLock
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import completed
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store import judged as judged_records
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.asking import asked
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.statuses import completed
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.completeness import completeness_of
 from conducted import HOSTS, Conducted
 
 
@@ -139,6 +142,23 @@ def test_a_step_in_which_every_session_is_left_out_is_no_beginning(tmp_path: Pat
     assert not it.folder.has_plan
 
 
+def test_every_record_of_a_pass_is_judged_once_and_read_by_nobody(it: Conducted, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[str] = []
+    real = judged_records.judge
+    monkeypatch.setattr(judged_records, "judge", lambda record: judged.append(record.run_id) or real(record))
+    for host in ("a", it.other()):
+        it.reply(host)
+    it.conductor.flush()
+    for host in (session.server for session in it.live.step.sessions if "a" not in (session.server, session.client)):  # type: ignore
+        it.reply(host)
+    it.conductor.finish()
+    synced = asked(it.folder.path, lambda _store, synced: synced)
+    assert len(judged) == len(set(judged)) == 2 and (synced.read, synced.judged) == (0, 0)
+    assert len(it.folder.table("samples").read_text(encoding="utf-8").splitlines()) > 1
+    completed(it.folder.path), completeness_of(it.folder.path)
+    assert len(judged) == 2
+
+
 def test_what_was_measured_until_an_interrupt_is_in_the_tables(it: Conducted) -> None:
     it.reply("a")
     it.watchdog.killed.append("The process of Ansible that waited for b was stopped")
@@ -156,7 +176,7 @@ def test_an_interrupt_while_the_tables_are_written_does_not_begin_again(
     def interrupted(*_arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(conducting, "write_tables", interrupted)
+    monkeypatch.setattr(conducting, "update_tables", interrupted)
     with pytest.raises(KeyboardInterrupt):
         it.conductor.finish()
     assert not it.conductor.holds
@@ -315,7 +335,7 @@ def test_hosts_forget_nothing_that_could_not_be_written(it: Conducted, monkeypat
 def test_tables_that_cannot_be_written_keep_nobody_from_the_closing_words(
     it: Conducted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables.write_whole", refuse)
+    monkeypatch.setattr("ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables.Rewritten", refuse)
     it.conductor.finish()
     assert "0 of 6 planned runs are valid" in it.said[-1] and len(it.complained) == 1
 

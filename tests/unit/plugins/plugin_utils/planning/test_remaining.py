@@ -24,6 +24,16 @@ def test_remaining_leaves_out_what_is_done() -> None:
     assert what_remains(made, {run.run_id for run in made.runs}).seconds == 0
 
 
+def test_of_what_is_done_no_run_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = plan(4, blocks=3)
+    done = {run.run_id for run in made.runs if run.block < 3}
+    asked: list[int] = []
+    real = type(made.steps).__getitem__
+    monkeypatch.setattr(type(made.steps), "__getitem__", lambda self, index: asked.append(index) or real(self, index))
+    left = what_remains(made, done)
+    assert asked == list(left.indexes) and {real(made.steps, index).block for index in asked} == {3}
+
+
 @given(st.integers(2, 7), st.sampled_from(["rounds", "isolated", "concurrent"]), st.booleans())
 def test_what_remains_of_an_untouched_plan_is_counted_without_making_its_runs(count: int, mode: str, trace: bool) -> None:
     made = plan(count, mode=mode, trace=trace, directions={"iperf3": "both", "sockperf": "first_serves"})

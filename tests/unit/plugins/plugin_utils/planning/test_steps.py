@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.listed import ListedSteps, series_of
 from hypothesis import given
 from hypothesis import strategies as st
 from plans import CASES, plan
@@ -66,3 +67,24 @@ def test_run_ids_are_file_names_whatever_hosts_are_called() -> None:
 def test_the_longest_session_of_a_step_decides_its_time() -> None:
     made = plan(4, cases={"iperf3": CASES["iperf3"]}, blocks=1, mode="rounds")
     assert made.steps.expected_seconds == pytest.approx(3 * (4 * 5.0 + 1.5))
+
+
+@given(st.integers(2, 6), st.sampled_from(["rounds", "isolated", "concurrent"]), st.booleans(), st.booleans())
+def test_names_parts_and_series_are_those_of_the_runs(count: int, mode: str, trace: bool, odd: bool) -> None:
+    hosts = {f"h-{n}" if odd else f"h{n}": f"10.0.0.{n}" for n in range(1, count + 1)}
+    made = plan(hosts=hosts, mode=mode, trace=trace, blocks=2, directions={"iperf3": "both", "sockperf": "first_serves"})
+    listed = ListedSteps(tuple(made.steps))
+    runs = made.runs
+    for steps in (made.steps, listed):
+        for index, step in enumerate(steps):
+            named = [run.run_id for session in step.sessions for run in session.runs]
+            assert sorted(steps.run_ids(index)) == sorted(named)
+        series = list(steps.series())
+        assert len(series) == len(set(series)) and set(series) == {series_of(run) for run in runs}
+        for one in series[:3]:
+            assert {run.run_id for run in steps.runs_of(one)} == {run.run_id for run in runs if series_of(run) == one}
+            assert all(run in runs for run in steps.runs_of(one))
+        assert [index for _part, positions in steps.parts() for index in positions] == list(range(len(steps)))
+    for part, positions in made.steps.parts():
+        assert {run_id[:5] for index in positions for run_id in made.steps.run_ids(index)} == {f"b{part:03d}-"}
+    assert [part for part, _positions in listed.parts()] == [0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,12 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored impo
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import (
     latest_record,
     read_attempt,
-    read_records,
     record_files,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.results import load_results
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import completed
-from captured import Document, all_captured, sweep_of, tables_of, write_documents
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.asking import asked
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.statuses import completed
+from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
+from captured import Document, all_captured, known_of, runs_of, sweep_of, tables_of, write_documents
 from record_files import document_in, files_of_records, pack, record_file, unpack_all, write_document
 
 
@@ -46,13 +47,13 @@ def test_what_is_written_is_packed(sweep: Path) -> None:
 
 def test_tables_are_the_same_bytes_whether_records_are_packed_or_not(sweep: Path) -> None:
     (sweep / "records" / "stray.json").write_bytes(b"{}")
-    packed_names, packed_records, tables = names(sweep), read_records(sweep), csv_files(sweep)
+    packed_names, packed_records, tables = names(sweep), known_of(sweep), csv_files(sweep)
     unpack_all(sweep)
     assert names(sweep) == [name.removesuffix(".gz") for name in packed_names]
-    assert read_records(sweep) == packed_records and csv_files(sweep) == tables
+    assert known_of(sweep) == packed_records and csv_files(sweep) == tables
     for path in files_of_records(sweep)[::2]:  # and where some are packed
         pack(path)
-    assert read_records(sweep).records == packed_records.records and csv_files(sweep) == tables
+    assert known_of(sweep).records == packed_records.records and csv_files(sweep) == tables
     assert len(completed(sweep)) == len(packed_records.records)
 
 
@@ -69,10 +70,10 @@ def test_records_of_before_stay_as_they_are_and_a_later_attempt_is_beside_them(
 
 
 def test_both_forms_with_one_content_are_one_record(sweep: Path) -> None:
-    before, tables = read_records(sweep), csv_files(sweep)
+    before, tables = known_of(sweep), csv_files(sweep)
     for path in files_of_records(sweep):
         write_document(path.with_suffix(""), document_in(path))
-    assert read_records(sweep) == before and csv_files(sweep) == tables
+    assert known_of(sweep) == before and csv_files(sweep) == tables
 
 
 def test_both_forms_with_other_content_are_two_records_of_which_the_packed_one_counts(sweep: Path) -> None:
@@ -80,12 +81,12 @@ def test_both_forms_with_other_content_are_two_records_of_which_the_packed_one_c
     other = document_in(mine)
     other["client"]["stderr"] += "something else"
     write_document(mine.with_suffix(""), other)
-    [problem] = read_records(sweep).problems
+    [problem] = known_of(sweep).problems
     assert problem.endswith("run2.json is left out: it is attempt 1 of the run run2 with other content than "
                             "run2.json.gz, which counts.")  # fmt: skip
-    by_run = {judged.run.run_id: judged for judged in load_results(sweep).runs}
+    by_run = {judged.run.run_id: judged for judged in runs_of(sweep)}
     assert by_run["run2"].judgement.checks["two_records"].startswith("run2.json is attempt 1 of the run run2 with other")
-    assert by_run["run2"].record is not None and by_run["run2"].record.document == document_in(mine)
+    assert replace(by_run["run2"].judgement, checks={}) == replace(judge(document_in(mine)), checks={})
     assert [run for run, judged in by_run.items() if "two_records" in judged.judgement.checks] == ["run2"]
 
 
@@ -95,7 +96,7 @@ def test_where_the_packed_form_is_damaged_the_other_one_counts(sweep: Path, reco
     mine.write_bytes(mine.read_bytes()[:-1])
     found = read_attempt(sweep, "run1", 2)
     assert found is not None and found.path == mine.with_suffix("") and found.stored is not None
-    stored = read_records(sweep)
+    stored = known_of(sweep)
     assert str(mine) in stored.problems[0] and len(stored.records) == len(records)
     latest = latest_record(sweep, "run1")
     assert latest is not None and latest.attempt == 2
@@ -113,6 +114,7 @@ def test_an_attempt_that_cannot_be_read_says_why_and_one_that_is_not_there_is_no
 
 
 def test_a_record_packed_by_hand_keeps_what_was_said_of_it(sweep: Path) -> None:
-    checksums = [record.checksum for record in read_records(sweep).records]
+    before = known_of(sweep)
     unpack_all(sweep)
-    assert [record.checksum for record in read_records(sweep).records] == checksums
+    assert asked(sweep, lambda _store, synced: synced.judged) == 0
+    assert known_of(sweep) == before

@@ -9,10 +9,9 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading impo
     latest_record,
     read_hosts,
     read_record,
-    read_records,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_host
-from captured import Document, all_captured, sweep_of, write_documents
+from captured import Document, all_captured, known_of, sweep_of, write_documents
 from record_files import record_file, write_document
 
 
@@ -28,7 +27,7 @@ def test_a_damaged_record_is_named_and_the_others_are_read(tmp_path: Path, recor
     write_documents(tmp_path, records[:2])
     path = record_file(tmp_path, "run1")
     path.write_bytes(path.read_bytes()[:100])
-    stored = read_records(tmp_path)
+    stored = known_of(tmp_path)
     assert [record.run_id for record in stored.records] == ["run2"]
     assert len(stored.problems) == 1 and str(path) in stored.problems[0]
 

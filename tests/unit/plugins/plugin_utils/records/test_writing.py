@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import read_record, read_records
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import read_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.record import record_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.files import StorageError
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.sweep_folder import SweepFolder
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import completed
-from captured import Document, all_captured, sweep_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.statuses import completed
+from captured import Document, all_captured, known_of, sweep_of
 from record_files import record_file
 
 
@@ -36,7 +36,7 @@ def test_nothing_is_overwritten_and_the_latest_attempt_counts(tmp_path: Path, re
     second = write_record(tmp_path, record_of(records[0]))
     assert second.name == "run1.2.json" and SweepFolder(tmp_path).record("run1", 2).exists() and first.read_bytes() == kept
     assert completed(tmp_path) == {"run1"}
-    assert [record.attempt for record in read_records(tmp_path).records] == [2]
+    assert [record.attempt for record in known_of(tmp_path).records] == [2]
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.remaining import what_remains
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import store_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_plan, render_sweep
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.results import load_results
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import Tables
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.outcomes import Outcomes
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import overview_of
 from captured import all_captured, sweep_of, tables_of, write_documents
 
 
@@ -41,12 +41,11 @@ def test_the_summary_shows_the_tables_that_it_is_given_and_makes_none(tmp_path: 
     documents = all_captured()
     store_plan(tmp_path, sweep_of(documents))
     write_documents(tmp_path, documents)
-    tables = tables_of(tmp_path)
-    results = load_results(tmp_path)
-    whole = render_sweep(tmp_path, results, tables)
+    told = tables_of(tmp_path)
+    whole = render_sweep(tmp_path, told)
     assert "throughput received" in whole
     assert whole.endswith("runs.csv  samples.csv  syscalls.csv  hosts.csv  summary.csv  records/")
-    bare = render_sweep(tmp_path, results, Tables({}, ()))
+    bare = render_sweep(tmp_path, replace(told, summary=()))
     assert "throughput received" not in bare and "runs valid" in bare
 
 
@@ -57,6 +56,6 @@ def test_totals_of_levels_are_medians_of_the_untraced_blocks(tmp_path: Path) -> 
         {"case": "P4", "level": 2, "value": value, "traced": traced}
         for value, traced in ((2e9, False), (4e9, False), (3e9, False), (9e9, True), (None, False))
     ]
-    told = render_sweep(tmp_path, load_results(tmp_path), Tables({"levels": rows}, ()))
+    told = render_sweep(tmp_path, replace(overview_of(tmp_path), outcomes=Outcomes(levels=rows)))
     [line] = [line.split() for line in told.splitlines() if line.strip().startswith("P4")]
     assert line == ["P4", "2", "3", "Gbit/s", "1.5", "Gbit/s", "3"]

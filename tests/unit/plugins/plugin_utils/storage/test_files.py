@@ -28,9 +28,8 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.files import
     write_whole,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.lock import SweepLock
+from ansible_collections.pairbench.lab.plugins.plugin_utils.store.statuses import completed
 from ansible_collections.pairbench.lab.plugins.plugin_utils.sweeps.playbook import next_log
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.statuses import note_status
 from clone import CAPTURES
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,8 +143,8 @@ def write_everything(results: Path) -> None:
     notes = CAPTURES / "notes" / "notes.md"
     assert cli.main(["import", str(notes), "--sweep", "s", "--configuration", "c", "--results", str(results)]) == 0
     sweep = results / "s"
-    record = documents_of(sweep)[0]
-    note_status(sweep, write_record(sweep, record_of(record)), judge(record))
+    write_record(sweep, record_of(documents_of(sweep)[0]))
+    completed(sweep)
     write_host(sweep, "h", {"fingerprint": {}})
     lock = SweepLock(sweep)
     lock.acquire()
@@ -166,7 +165,7 @@ def test_nothing_of_a_sweep_may_be_read_by_everybody(umask: int, file_mode: int,
         os.umask(before)
     made = [results.parent, results, *results.rglob("*")]
     names = {path.name for path in made}
-    assert {"plan.json", "lock", "statuses.jsonl", "runs.csv", "pass-001.log", "h.json", "records", "logs"} <= names
+    assert {"plan.json", "lock", "derived.sqlite", "runs.csv", "pass-001.log", "h.json", "records", "logs"} <= names
     wrong = [
         f"{path.relative_to(tmp_path)}: {stat.S_IMODE(path.stat().st_mode):o}"
         for path in made

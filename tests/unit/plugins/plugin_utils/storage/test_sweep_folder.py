@@ -32,10 +32,10 @@ def test_two_hosts_never_share_a_file(hosts: list[str]) -> None:
 
 def test_everything_has_the_name_that_the_documentation_gives_it(tmp_path: Path) -> None:
     folder = SweepFolder(tmp_path)
-    found = [folder.plan, *folder.record_forms("r", 1), folder.record("r", 2), folder.host("h"), folder.statuses]
+    found = [folder.plan, *folder.record_forms("r", 1), folder.record("r", 2), folder.host("h"), folder.derived]
     found += [folder.lock, folder.log(1), folder.table("runs")]
     assert [str(path.relative_to(tmp_path)) for path in found] == [
-        "plan.json", "records/r.json.gz", "records/r.json", "records/r.2.json.gz", "hosts/h.json", "statuses.jsonl",
+        "plan.json", "records/r.json.gz", "records/r.json", "records/r.2.json.gz", "hosts/h.json", "derived.sqlite",
         "lock", "logs/pass-001.log",
         "runs.csv",
     ]  # fmt: skip

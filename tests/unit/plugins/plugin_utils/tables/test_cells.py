@@ -8,7 +8,7 @@ import io
 import pandas as pd
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.cells import cell, guarded, plain_cell
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import TABLES, to_csv
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.rows import TABLES, to_csv
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -17,10 +17,8 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.statistics.estimates
     hodges_lehmann,
     verdict,
 )
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.results import load_results
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.summary import (
     SUMMARY_COLUMNS,
-    frames_of,
     summarise,
 )
 from captured import Document, all_captured, read_csv, sweep_of, tables_of, write_documents
@@ -198,17 +196,3 @@ def test_a_sweep_with_intervals_is_the_same_row_by_row() -> None:
     assert text(rows) == text(said_plainly(runs, False))
     assert len(rows) == 12 and all(row["ci_low"] is not None for row in rows)
     assert sum(row["trace_cost_low"] is not None for row in rows) == 8
-
-
-def test_frames_hold_what_was_read_and_judged(tmp_path: Path, records: list[Document]) -> None:
-    store_plan(tmp_path, sweep_of(records))
-    write_documents(tmp_path, records[1:])
-    results = load_results(tmp_path)
-    runs, samples = frames_of(results)
-    assert runs["case"].tolist() == [item.run.case for item in results.runs]
-    assert runs["level"].isna().all() and runs["traced"].tolist() == [item.traced for item in results.runs]
-    valid = [place for place, item in enumerate(results.runs) if item.judgement.status == "valid"]
-    assert samples["run"].unique().tolist() == valid
-    assert samples["value"].tolist() == [
-        sample.value for place in valid for sample in results.runs[place].judgement.samples
-    ]

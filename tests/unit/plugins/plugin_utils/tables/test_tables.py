@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import store_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.writing import write_host
-from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import TABLES
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.completeness import completeness_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.completeness import completeness_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.rows import TABLES
 from captured import Document, all_captured, read_csv, shown, sweep_of, tables_of, write_documents
 
 
@@ -25,7 +25,7 @@ def test_tables_hold_each_planned_run_once_and_are_the_same_bytes_again(
     store_plan(tmp_path, sweep_of(records))
     write_documents(tmp_path, records[1:])
     write_host(tmp_path, "one", {"fingerprint": {"kernel": "6.1", "absent": None}, "tools": {"iperf3": {"version": "v"}}})
-    assert tables_of(tmp_path).notes == ()
+    assert not tables_of(tmp_path).notes
     first = {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")}
     assert set(first) == {f"{name}.csv" for name in set(TABLES) - {"levels"}}  # of concurrent sweeps only
     for name in first:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import store_plan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.completeness import completeness_of
+from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.completeness import completeness_of
 from captured import all_captured, sweep_of, write_documents
 
 
