@@ -4,7 +4,8 @@ Usage, as root, with nothing else running: ``.venv/bin/python benchmarks/by_hand
 Makes a lab of two namespaces, each pinned to a CPU of its own, and measures iperf3 with four streams and with one, and
 sockperf's ping-pong, untraced, once in each of several ways, in random order, again and again:
 
-- ``hand``: the same commands, as the collection's records have them, from a shell that does nothing else meanwhile;
+- ``hand``: the same commands, as the collection's records have them, by somebody with a terminal for each host, who does
+  nothing else meanwhile (two programs of one terminal share one part of the CPUs where the kernel groups tasks by it);
 - ``again``: the same once more, which shows what differs by chance;
 - ``collection``: one more block of ``pairbench.lab.bench``;
 - ``playbook`` (with ``--playbook``): what a user writes without the collection (``plain_playbook.yml``).
@@ -96,10 +97,12 @@ def by_hand(lab: Lab, cases: list[Case]) -> dict[str, float]:
     figures = {}
     for case in random.sample(cases, len(cases)):
         enter = ("nsenter", f"--net=/run/netns/{lab.namespace(case.server)}")
-        with subprocess.Popen([*enter, *case.server_argv], stdout=subprocess.DEVNULL) as server:
+        argv = [*enter, *case.server_argv]
+        with subprocess.Popen(argv, stdout=subprocess.DEVNULL, start_new_session=True) as server:
             time.sleep(LISTEN_SECONDS)
             enter = ("nsenter", f"--net=/run/netns/{lab.namespace(case.client)}")
-            done = subprocess.run([*enter, *case.client_argv], capture_output=True, text=True, check=True)
+            argv = [*enter, *case.client_argv]
+            done = subprocess.run(argv, capture_output=True, text=True, check=True, start_new_session=True)
             if "-1" not in case.server_argv:
                 server.terminate()
         figures[case.name] = figure_in(done.stdout, case)
@@ -177,7 +180,7 @@ def main() -> int:
     """Measure and report; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=100, help="turns; at least 6")
-    parser.add_argument("--seconds", type=int, default=2, help="length of a run")
+    parser.add_argument("--seconds", type=int, default=2, help="length of a run; sockperf needs 2")
     parser.add_argument("--apart", action="store_true", help="keep the controller off the CPU of the hosts")
     parser.add_argument("--playbook", action="store_true", help="measure a plain playbook too")
     parser.add_argument("--within", type=float, default=0.02, help="how far the interval may reach from 1")
