@@ -329,7 +329,7 @@ class Store:
             yield from self._connection.execute(f"{select} WHERE counts = 1 AND {places}", (*blocks, *part)).fetchall()
 
     def measured(self, blocks: tuple[int, int] = ALL_BLOCKS) -> Iterator[Measured]:
-        """What was measured in the runs of blocks from the first to the last of these, """
+        """What was measured in the runs of blocks from the first to the last of these, in no order."""
         rows = self._connection.execute(
             "SELECT f.run_id, f.status, f.shared, f.own, g.flags, g.metrics, g.exact, g.samples FROM files f "
             "LEFT JOIN figures g USING (id) WHERE f.counts = 1 AND f.block BETWEEN ? AND ?", blocks,
