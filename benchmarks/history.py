@@ -96,6 +96,8 @@ def main() -> None:
         print(json.dumps(summary_and_reading(arguments.summary_of)))
         return
     for runs in [2 * RUNS_A_BLOCK] if arguments.quick else arguments.runs:
+        if arguments.keep:
+            arguments.keep.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="history-", dir=arguments.keep))
         try:
             measure(folder, runs, arguments.limit_seconds)
