@@ -83,7 +83,7 @@ class CallbackModule(CallbackBase):
         host = result._host.get_name()
         no_answer = self._watchdog.end(host)
         if self._conductor is not None:
-            self._conductor.take_failure(host, result._task.action, no_answer)
+            self._conductor.take_failure(host, result._task.action, result._result, no_answer)
 
     def v2_runner_on_unreachable(self, result):
         host, message = result._host.get_name(), str(result._result.get("msg", "no message"))

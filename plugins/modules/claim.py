@@ -88,7 +88,7 @@ program:
   type: str
   returned: when the host is claimed and can keep it
 refusal:
-  description: C(held) where another sweep has the host.
+  description: C(held) where another sweep has the host, C(refused) where it cannot be claimed.
   type: str
   returned: failure
 """

@@ -27,7 +27,7 @@ def claim_report(arguments):
     host = arguments["host"]
     problem = root_problem("%s: no root. Installing and tracing need it" % host) if arguments["root"] else None
     if problem:
-        return {"failed": True, "msg": problem}
+        return {"failed": True, "msg": problem, "refusal": "refused"}
     change = claim_host if arguments["state"] == "present" else release_host
     try:
         forgotten, spooled = change(arguments)
@@ -35,5 +35,5 @@ def claim_report(arguments):
         remedy = "Let it end, or wait for it with -e pairbench_wait_seconds=SECONDS"
         return {"failed": True, "msg": "%s: %s. %s" % (host, error, remedy), "refusal": "held"}
     except OSError as error:
-        return {"failed": True, "msg": "%s: the host cannot be claimed: %s" % (host, error)}
+        return {"failed": True, "msg": "%s: the host cannot be claimed: %s" % (host, error), "refusal": "refused"}
     return {"changed": False, "spooled": spooled, "forgotten": forgotten}

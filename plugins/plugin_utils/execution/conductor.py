@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..controller.processes import descriptors_problem
 from ..controller.watchdog import Watchdog
-from ..model import JsonObject, Session
+from ..model import HELD, JsonObject, Session
 from ..plain_text import printable
 from ..planning.remaining import what_remains
 from ..planning.stored import load_plan, withdraw_plan
@@ -183,12 +183,14 @@ class Conductor:
             if values.get("program") and values.get("interpreter"):
                 self.live.residents[host] = (values["interpreter"], values["program"])
 
-    def take_failure(self, host: str, action: str, no_answer: str = "") -> None:
-        """A task failed for a host."""
+    def take_failure(self, host: str, action: str, values: JsonObject, no_answer: str = "") -> None:
+        """A task failed for a host, with what an action of this collection made of the host's reply."""
         if no_answer:
             self._take_silence(host, action, Trouble("no_answer", no_answer))
         elif action == PROBE:
             self.live.lose(host, "the host could not be looked at")
+        elif action == CLAIM and values.get("refusal") and host not in self.live.prepared and not self.live.refusal:
+            self.live.refusal, self.live.held = str(values["msg"]), values["refusal"] == HELD
 
     def take_unreachable(self, host: str, action: str, message: str, no_answer: str = "") -> None:
         """A host was not reached, with what Ansible says of that."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ..benchmarks import BENCHMARKS
-from ..model import HELD, SIDES, Plan, Run
+from ..model import HELD, REFUSED, SIDES, Plan, Run
 from ..plain_text import printable
 from ..planning.plan import planned_runs
 from ..records.record import END_FIELDS
@@ -252,7 +252,8 @@ def claim_reply(returned: Mapping[str, Any], host: str, plan: Plan, forget: Coll
     ignored = _Ignored(host)
     refusal = _refusal(returned)
     if refusal:
-        return {"changed": False} | refusal | ({"refusal": HELD} if returned.get("refusal") == HELD else {})
+        word_of_host = returned.get("refusal")
+        return {"changed": False} | refusal | ({"refusal": word_of_host} if word_of_host in (HELD, REFUSED) else {})
     entries = ignored.take(returned, "spooled", list_of, [])
     runs = _runs(plan, entries)
     spooled = []

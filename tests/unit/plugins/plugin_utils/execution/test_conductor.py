@@ -17,6 +17,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.conductor 
     Voice,
 )
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.deadlines import Deadlines
+from ansible_collections.pairbench.lab.plugins.plugin_utils.model import HELD, REFUSED
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import read_hosts
 from ansible_collections.pairbench.lab.plugins.plugin_utils.report.terminal import render_sweep
@@ -215,13 +216,27 @@ def test_a_host_whose_reply_makes_no_sense_drops_out(it: Conducted, action: str)
 def test_tasks_of_others_change_nothing(it: Conducted) -> None:
     it.conductor.take("a", "ansible.builtin.setup", {"malformed": "x", "ignored": ["x"], "ends": 7})
     it.conductor.take("a", PLAN, {"ignored": ["x"]})
-    it.conductor.take_failure("a", STEP)
+    it.conductor.take_failure("a", STEP, {})
     assert not it.live.lost and not it.warned
 
 
 def test_a_host_that_cannot_be_looked_at_takes_part_in_nothing(it: Conducted) -> None:
-    it.conductor.take_failure("a", PROBE)
+    it.conductor.take_failure("a", PROBE, {})
     assert it.live.lost == {"a": "the host could not be looked at"}
+
+
+@pytest.mark.parametrize("word", [HELD, REFUSED])
+def test_a_host_that_refuses_to_be_claimed_ends_the_pass_before_anything_is_prepared(it: Conducted, word: str) -> None:
+    it.live.prepared.clear()
+    it.conductor.take_failure("a", CLAIM, {"msg": "a: another sweep has the host", "refusal": word})
+    it.conductor.take_failure("b", CLAIM, {"msg": "b: no root", "refusal": REFUSED})
+    assert (it.live.refusal, it.live.held) == ("a: another sweep has the host", word == HELD)
+
+
+def test_a_host_that_is_taken_over_later_costs_its_own_sessions_only(it: Conducted) -> None:
+    assert "a" in it.live.prepared
+    it.conductor.take_failure("a", CLAIM, {"msg": "a: another sweep has the host", "refusal": HELD})
+    assert not it.live.refusal and not it.live.held
 
 
 # Sessions
@@ -244,7 +259,7 @@ def test_a_host_that_goes_away_in_its_session_fails_its_runs_alone(it: Conducted
 
 
 def test_a_host_that_is_cut_off_while_it_is_claimed_has_no_runs_that_fail(it: Conducted) -> None:
-    it.conductor.take_failure("a", CLAIM, "it gave no answer within 9 s at: Claim")
+    it.conductor.take_failure("a", CLAIM, {}, "it gave no answer within 9 s at: Claim")
     assert it.live.lost.keys() == {"a"} and not it.watchdog.hastened
     it.conductor.flush()
     assert not it.folder.records.exists()

@@ -431,10 +431,11 @@ def test_a_claim_that_failed_says_why_in_one_line() -> None:
     assert "spooled" not in claim_reply(answer(lambda: 7, "a"), "a", PLAN, [])
 
 
-def test_a_claim_that_another_sweep_has_says_so_in_one_word() -> None:
+def test_a_claim_that_is_refused_says_why_in_one_word() -> None:
     busy = {"failed": True, "msg": "busy"}
-    assert claim_reply(busy | {"refusal": "held"}, "a", PLAN, [])["refusal"] == "held"
-    for other in ("refused", ["held"], None):
+    for word in ("held", "refused"):
+        assert claim_reply(busy | {"refusal": word}, "a", PLAN, [])["refusal"] == word
+    for other in ("rejected", ["held"], {}, 7, None):
         assert "refusal" not in claim_reply(busy | {"refusal": other}, "a", PLAN, [])
     assert "refusal" not in claimed([]) and "refusal" not in claim_reply({"refusal": "held"}, "a", PLAN, [])
 
