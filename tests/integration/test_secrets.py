@@ -21,12 +21,13 @@ MARK = "s3cr3t-of-the-inventory-"
 NAMES = ("ansible_password", "ansible_become_password", "ansible_become_pass", "database_password", "vault", "extra")
 PAIRBENCH = str(Path(sys.executable).parent / "pairbench")
 ANSIBLE_VAULT = str(Path(sys.executable).parent / "ansible-vault")
-# What stands between the tests and Python on the hosts: it keeps what each module is given, which holds the token.
+# What stands between the tests and Python on the hosts: it keeps what each module, and the program that stays on a host,
+# is given, which holds the token.
 KEEPER = """#!/bin/sh
 kept=$(mktemp {folder}/XXXXXXXX)
-case "$#" in
-    0) tee "$kept" | exec /usr/bin/python3 ;;
-    *) cat "$1" >"$kept"; exec /usr/bin/python3 "$@" ;;
+case "$1" in
+    /*) cat "$1" >"$kept"; exec /usr/bin/python3 "$@" ;;
+    *) tee "$kept" | exec /usr/bin/python3 "$@" ;;
 esac
 """
 TOKEN = re.compile(rb'\\?"token\\?": *\\?"([^"\\]{16,})')
