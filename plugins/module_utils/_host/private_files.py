@@ -303,11 +303,15 @@ class RunFolder:
     def __enter__(self):
         for _try in range(MOST_TRIES):
             self._path = tempfile.mkdtemp(prefix=RUN_FOLDER_PREFIX)
-            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            # Between its making and its locking another session may take it for a leftover.
+            try:
+                self._descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             if os.path.isdir(self._path):
                 return self._path
-            os.close(self._descriptor)  # taken for a leftover between its making and its locking
+            os.close(self._descriptor)
         raise OSError(errno.EBUSY, "%s is removed again and again" % self._path)
 
     def __exit__(self, *_details):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,25 @@ def test_what_is_written_replaces_what_was_there(folder: Path) -> None:
 
 
 # Folders of runs
+
+
+def test_a_run_folder_that_is_taken_for_a_leftover_before_it_is_opened_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    made: list[str] = []
+    really = tempfile.mkdtemp
+
+    def taken_once(**named: str) -> str:
+        made.append(really(**named))
+        if len(made) == 1:
+            remove_stale_run_folders()
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", taken_once)
+    with RunFolder() as path:
+        assert path == made[1] and not Path(made[0]).exists() and Path(path).is_dir()
+
 
 
 def test_run_folders_go_with_their_run_and_leftovers_with_the_next_sweep(
