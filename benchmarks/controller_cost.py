@@ -82,12 +82,10 @@ def measured(hosts: int, seconds: int) -> Cost:
         )  # fmt: skip
         try:
             lab.play("pairbench.lab.bench", "--limit", "vm1,vm2", "-e", "pairbench_sweep=warm")
-            began = time.monotonic()
-            full = cpu_of(lambda: lab.play("pairbench.lab.bench"))
-            wall = time.monotonic() - began
+            full, wall = cost_of(lambda: lab.play("pairbench.lab.bench"))
             # Preparing is not part of a round: a pass over all hosts that measures one round is taken off.
             less = ("-e", "pairbench_sweep=bare", "-e", f"pairbench_sample={hosts // 2}")
-            bare = cpu_of(lambda: lab.play("pairbench.lab.bench", *less))
+            bare, _wall = cost_of(lambda: lab.play("pairbench.lab.bench", *less))
             spans = list(spans_of(lab.sweep() / "runs.csv"))
             bare_rounds = len(list(spans_of(lab.sweep("bare") / "runs.csv")))
             smallest = smallest_task(lab)
@@ -105,23 +103,25 @@ def smallest_task(lab: Lab) -> float:
     playbook, found = lab.folder / "smallest.yml", []
     for count in (1, 1 + SMALLEST_TASKS):
         playbook.write_text(SMALLEST + count * SMALLEST_TASK)
-        found.append(cpu_of(lambda: lab.play(str(playbook))))
+        found.append(cost_of(lambda: lab.play(str(playbook)))[0])
     return (found[1] - found[0]) / SMALLEST_TASKS / len(lab.addresses)
 
 
-def cpu_of(play: Callable[[], object]) -> float:
-    """CPU seconds of the controller's processes while something is played."""
+def cost_of(play: Callable[[], object]) -> tuple[float, float]:
+    """CPU seconds of the controller's processes while something is played, and how long that takes."""
     tracer = subprocess.Popen(["bpftrace", "-e", SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert tracer.stdout is not None
     tracer.stdout.readline()  # it says that it attaches
     time.sleep(1)
+    began = time.monotonic()
     play()
+    seconds = time.monotonic() - began
     tracer.send_signal(signal.SIGINT)
     output, _errors = tracer.communicate(timeout=60)
     found = re.search(r"@ns: (\d+)", output)
     if found is None:
         sys.exit(f"the tracer counted nothing: {output}")
-    return int(found.group(1)) / 1e9
+    return int(found.group(1)) / 1e9, seconds
 
 
 def spans_of(table: Path) -> Iterator[tuple[datetime, datetime]]:
