@@ -41,6 +41,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.stored import load_plan
 from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import latest_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.statistics.estimates import hodges_lehmann
+from machine import machine
 from namespaces import Lab
 
 HERE = Path(__file__).resolve().parent
@@ -167,13 +168,6 @@ def report(found: Mapping[str, Turns], within: float) -> bool:
     for name, turns in found.items():
         print(f"{name:<11} {median(turns.seconds):6.1f} s a turn, {median(turns.cpu_seconds):6.2f} s of CPU")
     return well
-
-
-def machine() -> str:
-    """What the figures depend on."""
-    with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
-        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown CPU")
-    return f"{os.cpu_count()} CPUs ({model}), kernel {os.uname().release}, load {os.getloadavg()[0]:.2f} at the start"
 
 
 def main() -> int:

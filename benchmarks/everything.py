@@ -8,12 +8,12 @@ said at the top of its file; all figures that are compared come from turns taken
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from machine import machine
 
 HERE = Path(__file__).resolve().parent
 PROGRAMS = (
@@ -26,14 +26,6 @@ PROGRAMS = (
     ("Planning", "plan_speed.py", [], ["--hosts", "100"]),
     ("A long history", "history.py", ["--runs", "2000", "20000"], ["--quick"]),
 )  # fmt: skip
-
-
-def machine() -> str:
-    """What the figures depend on."""
-    with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
-        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown CPU")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
-    return f"{os.cpu_count()} CPUs ({model}), {memory} GiB, kernel {platform.release()}, Python {platform.python_version()}"
 
 
 def main() -> int:
