@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.cells import 
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.completeness import completeness_of
 from ansible_collections.pairbench.lab.plugins.plugin_utils.tables.tables import overview_of
 from captured import runs_of, shown, tables_of
+from damages import Damage, instead
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from record_files import document_in, pack, record_file, unpack_all, write_document
@@ -113,20 +114,11 @@ def rows_by_run(folder: Path) -> dict[str, dict[str, list[str]]]:
 
 # Whole files.
 
-Damage = Callable[[Path], None]
 
 
 def content(data: bytes) -> Damage:
     def damage(path: Path) -> None:
         path.write_bytes(data)
-
-    return damage
-
-
-def instead(make: Damage) -> Damage:
-    def damage(path: Path) -> None:
-        path.unlink()
-        make(path)
 
     return damage
 

@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -26,10 +25,9 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.store.statuses impor
 from ansible_collections.pairbench.lab.plugins.plugin_utils.store.store import Store
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
 from captured import captured
+from damages import Damage, instead
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-Damage = Callable[[Path], None]
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +55,6 @@ def changed(*statements: str) -> Damage:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             for statement in statements:
                 connection.execute(statement)
-
-    return damage
-
-
-def instead(make: Damage) -> Damage:
-    def damage(path: Path) -> None:
-        path.unlink()
-        make(path)
 
     return damage
 
