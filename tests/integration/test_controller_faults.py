@@ -288,14 +288,23 @@ def test_a_stopped_module_costs_its_own_pairs_only(four: Bench) -> None:
 
 
 @contextlib.contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """A folder in which nothing can be written, also not by those who have had it open."""
-    run("mount", "--bind", str(folder), str(folder))
+def read_only(folder: Path, aside: Path) -> Iterator[None]:
+    """A folder in which nothing can be written, also not by those who have had it open.
+
+    It is made read-only at an empty folder aside and then bound over the folder in one step: the kernel refuses to make
+    read-only what somebody just writes through, and the controller writes at any moment.
+    """
+    aside.mkdir()
+    run("mount", "--bind", str(folder), str(aside))
     try:
-        run("mount", "-o", "remount,bind,ro", str(folder))
-        yield
+        run("mount", "-o", "remount,bind,ro", str(aside))
+        run("mount", "--bind", str(aside), str(folder))
+        try:
+            yield
+        finally:
+            run("umount", "-l", str(folder))
     finally:
-        run("umount", "-l", str(folder))
+        run("umount", "-l", str(aside))
 
 
 @contextlib.contextmanager
@@ -310,7 +319,7 @@ def no_descriptors(it: Pass) -> Iterator[None]:
 def test_what_the_controller_cannot_write_is_kept_on_the_hosts(bench: Bench, want: str) -> None:
     it = Pass(bench)
     it.await_moment("between runs")
-    with read_only(bench.sweep) if want.startswith("results") else no_descriptors(it):
+    with read_only(bench.sweep, bench.directory / "aside") if want.startswith("results") else no_descriptors(it):
         assert it.end() != 0, it.said
         assert_nothing_is_left(bench)
         assert len(records(bench)) < 3
