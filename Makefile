@@ -17,7 +17,7 @@ ROOTLESS = $$([ "$(INVENTORY)" != lab ] || [ "$$(id -u)" = 0 ] || sudo -n true 2
 
 venv: $(VENV)/.ready
 
-$(VENV)/.ready: pyproject.toml
+$(VENV)/.ready: pyproject.toml tools/link_collection.py
 	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	    echo "$(PYTHON) is older than 3.10 or has no venv: install the package python3-venv (an administrator can)," \
 	        "or name another one with make PYTHON=/path/to/python3" >&2; exit 1; }
