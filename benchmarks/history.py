@@ -6,6 +6,7 @@ sweep of that many finished runs (at least; whole blocks) between eight hosts: a
 writes and judges them with. Then it measures, each in a process of its own, whose processor time and largest resident memory
 the kernel gives:
 
+- ``tables, from the store``: all tables from what is stored of the runs, where none has been written yet;
 - ``nothing to do``: ``ansible-playbook pairbench.lab.bench`` once more, which has nothing left to measure (no host is
   needed: none is touched);
 - ``tables, records alone``: ``pairbench tables`` where nothing but plan, records and facts of hosts is left;
@@ -114,10 +115,12 @@ def measure(folder: Path, runs: int, limit: float) -> None:
     print(f"\n{count} runs of {opening.plan.blocks} blocks, made in {time.monotonic() - begin:.0f} s in {sweep}", flush=True)
     print(f"{'':24}{'seconds':>9}{'CPU s':>9}{'peak MB':>9}{'ms a run':>10}{f'at {MANY:,} runs':>24}", flush=True)
     tables = [str(BIN / "pairbench"), "tables", str(sweep)]
+    update = [sys.executable, "-c", UPDATE, str(sweep)]
+    show("tables, from the store", run(update, folder, limit), count)
     show("nothing to do", run(bench(opening.plan.blocks), folder, limit, must_say="nothing to do"), count)
     leave_only_what_was_measured(sweep)
     show("tables, records alone", run(tables, folder, limit), count)
-    show("tables, nothing new", run([sys.executable, "-c", UPDATE, str(sweep)], folder, limit), count)
+    show("tables, nothing new", run(update, folder, limit), count)
     show_summary(run([sys.executable, __file__, "--summary-of", str(sweep)], folder, limit), count)
     show_disk(sweep, count)
 
