@@ -21,6 +21,7 @@ PROGRAMS = (
     ("The same with the hosts apart from the controller", "by_hand.py", ["--apart"], ["--pairs", "6", "--apart"]),
     ("Counting system calls", "tracer_cost.py", [], ["--repeats", "1"]),
     ("A round of a fleet", "controller_cost.py", ["--hosts", "8", "16", "32", "64"], ["--hosts", "4", "8"]),
+    ("Between two rounds", "between_rounds.py", ["--hosts", "8"], ["--hosts", "4"]),
     ("A round of ten seconds", "controller_cost.py", ["--hosts", "8", "--seconds", "10"], ["--hosts", "4"]),
     ("Judging records", "parse_speed.py", [], ["--megabytes", "10", "--rounds", "10"]),
     ("Planning", "plan_speed.py", [], ["--hosts", "100"]),
