@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ CAPTURE = json.loads((CAPTURES / "records" / "iperf3_tcp_untraced.json").read_te
 HOSTS = {name: f"10.77.77.{number}" for number, name in enumerate("abcd", 1)}
 
 
-def plan(blocks: int = 1) -> Plan:
-    """Two pairs at a time, each with one run that the capture is of."""
+def plan(blocks: int = 1, hosts: Mapping[str, str] = HOSTS) -> Plan:
+    """As many pairs at a time as there can be (two of the usual hosts), each with one run that the capture is of."""
     case = CaseSpec("iperf3", "tcp", CAPTURE["run"]["parameters"], 5.0)
     return make_plan(
-        sweep="s", configuration="c", hosts=HOSTS, cases={"iperf3": [case]}, directions={"iperf3": "first_serves"},
+        sweep="s", configuration="c", hosts=dict(hosts), cases={"iperf3": [case]}, directions={"iperf3": "first_serves"},
         blocks=blocks, seed=1, trace=False,
     )  # fmt: skip
 
@@ -50,8 +51,8 @@ class Deaf(Watchdog):
 class Conducted:
     """A conductor with what it said and what was asked of the watchdog."""
 
-    def __init__(self, sweep_dir: Path, blocks: int = 1, **changes: Any) -> None:
-        self.plan = plan(blocks)
+    def __init__(self, sweep_dir: Path, blocks: int = 1, hosts: Mapping[str, str] = HOSTS, **changes: Any) -> None:
+        self.plan = plan(blocks, hosts)
         self.folder = SweepFolder(sweep_dir)
         if not self.folder.has_plan:
             store_plan(sweep_dir, self.plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from ansible_collections.pairbench.lab.plugins.plugin_utils.execution.tasks impo
 from ansible_collections.pairbench.lab.plugins.plugin_utils.lab.guests import Guest
 from ansible_collections.pairbench.lab.plugins.plugin_utils.model import CaseSpec
 from ansible_collections.pairbench.lab.plugins.plugin_utils.planning.plan import PlanError, make_plan
+from conducted import Conducted
 from passes import orders
 
 PARAMETERS: dict[str, Any] = {
@@ -192,3 +194,27 @@ def test_a_program_that_ends_without_a_result_has_failed_with_what_it_said(stdou
 def test_a_program_that_is_gone_gives_no_answer_and_one_that_failed_does() -> None:
     assert Resident.answer(2, "", "can't open file") is None
     assert Resident.answer(2, '{"ends": {}}\n', "") == {"ends": {}}
+
+
+def bytes_asked(it: Conducted) -> list[int]:
+    """How much the longest request of each step has, where every host replies and forgets what it is told to."""
+    it.begin(step=None)
+    it.live.prepared = dict.fromkeys(it.plan.hosts, PROBE)
+    longest = []
+    for index in range(len(it.plan.steps)):
+        it.conductor.begin_step(index)
+        tasks = {host: task(it.live, host) for host in it.plan.hosts}
+        asked = {host: found for host, found in tasks.items() if isinstance(found, HostTask)}
+        longest.append(max(len(Resident.request(found.module, found.arguments)) for found in asked.values()))
+        for host, found in asked.items():
+            it.reply(host, forgotten=found.arguments["forget"])
+    return longest
+
+
+def test_what_a_host_is_sent_grows_neither_with_the_runs_that_are_done_nor_with_the_fleet(tmp_path: Path) -> None:
+    fleet = {name: f"10.77.77.{number}" for number, name in enumerate("abcdefghijkl", 10)}
+    few = bytes_asked(Conducted(tmp_path / "few", blocks=6, hosts={name: fleet[name] for name in "abcd"}))
+    many = bytes_asked(Conducted(tmp_path / "many", hosts=fleet))
+    assert len(few) == 6 * 3 and len(many) == 11
+    [usual] = {*few[1:], *many[1:]}  # the first step has nothing to forget yet, each other one the run before
+    assert few[0] == many[0] < usual < 1000
