@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -55,15 +56,45 @@ def test_the_main_job(bench: Bench) -> None:
     assert {path: path.read_bytes() for path in bench.sweep.glob("*.csv")} == before
 
 
-@pytest.mark.parametrize("piped", [True, False])
-def test_no_module_is_sent_where_the_program_that_stays_on_the_host_can_be_asked(bench: Bench, piped: bool) -> None:
-    bench.hosts["two"]["ansible_pipelining"] = piped
+def sent_and_asked(output: str) -> tuple[int, int]:
+    """How often our modules were sent to hosts, and how often the program that stays there was asked instead."""
+    return (
+        len(re.findall(r"Using module file \S*/plugins/modules/(?:probe|session)\.py", output)),
+        len(re.findall(r"python3 -I -S /run/pairbench/code-[0-9a-f]{16}/start\.py", output)),
+    )
+
+
+def test_a_module_is_sent_only_where_nothing_can_be_piped_to_the_program_that_stays_on_the_host(bench: Bench) -> None:
+    bench.hosts["two"]["ansible_pipelining"] = False
     done = bench.run("-vvv", "-e", "pairbench_benchmarks=iperf3", "-e", "pairbench_trace=false")
     assert_each_planned_run_once(bench, 1, done)
-    sent = len(re.findall(r"Using module file \S*/plugins/modules/(?:probe|session)\.py", done.stdout))
-    asked = len(re.findall(r"python3 -I -S /run/pairbench/code-[0-9a-f]{16}/start\.py", done.stdout))
-    # Each host is looked at, measures, and is given back.
-    assert (sent, asked) == ((0, 6) if piped else (2, 3))
+    # Each host is looked at, measures, and is given back; what gives a host back is not among the modules that are counted.
+    assert sent_and_asked(done.stdout) == (2, 3)
+
+
+MOST_PROGRAMS_OF_A_SESSION = 34
+"""What both ends of a session with a traced and an untraced run execute, Ansible's part of it included.
+
+On each host, for its one task: sh three times, sleep (both of Ansible and of the connection), nsenter and python3; once,
+for the user of the benchmark: setpriv, which is asked what it can do, and setpriv with test; for each of the two runs:
+timeout, setpriv and iperf3; for the traced one: bpftrace, and a sh that it starts.
+"""
+
+
+@pytest.mark.usefixtures("tracer")  # which has proved itself before the first pass, so that both passes have the same to do
+def test_one_more_session_costs_each_host_one_task_and_few_processes(bench: Bench) -> None:
+    def measured(blocks: int) -> tuple[str, Counter[str]]:
+        done, programs = bench.run_counted("-vvv", "-e", "pairbench_benchmarks=iperf3", "-e", f"pairbench_blocks={blocks}")
+        assert_each_planned_run_once(bench, 2 * blocks, done)
+        return done.stdout, programs
+
+    (first, before), (second, after) = measured(1), measured(3)  # a session, and two
+    # Each host is looked at, measures, and is given back; no module is sent for that.
+    assert (sent_and_asked(first), sent_and_asked(second)) == ((0, 6), (0, 8))
+    for what in ("TASK ", "<one> EXEC ", "<two> EXEC "):
+        assert len(re.findall(f"^{what}", second, re.M)) == len(re.findall(f"^{what}", first, re.M)) + 1, what
+    assert after["iperf3"] == before["iperf3"] + 4
+    assert after.total() - before.total() <= MOST_PROGRAMS_OF_A_SESSION, f"{after}, and before {before}"
 
 
 ONE_AFTER_THE_OTHER = """

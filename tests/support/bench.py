@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -25,6 +27,12 @@ ANSIBLE_PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
 TOOLS = (*BENCHMARKS, "bpftrace")
 SQUEEZED = frozenset({("invalid", "short_run"), ("invalid", "long_run")})
 """What is said of a run of a second that a busy machine squeezed: it was measured, and marked as it should be."""
+PROGRAMS = """
+tracepoint:sched:sched_process_fork /pid == cpid || @family[pid]/ { @family[args->child_pid] = 1; }
+tracepoint:sched:sched_process_exec /pid == cpid || @family[pid]/ { @programs[pid, comm] = count(); }
+END { clear(@family); }
+"""
+"""By process and by name, because a key that two processes add at the same moment loses one of them."""
 HOST_NAMES = ("one", "two", "three", "four", "five", "six", "seven", "eight")
 
 
@@ -76,6 +84,21 @@ class Bench:
         return subprocess.run(self.command(*arguments), cwd=self.directory, env=self.environment(**changes),
                               capture_output=True, text=True, timeout=timeout, check=False)
 
+    def run_counted(self, *arguments: str) -> tuple[subprocess.CompletedProcess[str], Counter[str]]:
+        """Run it, and count the programs that it and all that descends from it execute, by the name of the thread that does.
+
+        The kernel counts, so nothing is missed however busy the machine is, and nothing counts that is not of this command.
+        """
+        status, counts = self.directory / "status", self.directory / "programs.json"
+        script = self.directory / "command.sh"
+        script.write_text(f"{shlex.join(self.command(*arguments))}\necho $? >{shlex.quote(str(status))}\n")
+        done = subprocess.run(
+            ["bpftrace", "-q", "-f", "json", "-o", str(counts), "-c", f"/bin/sh {script}", "-e", PROGRAMS],
+            cwd=self.directory, env=self.environment(), capture_output=True, text=True, timeout=900, check=True,
+        )
+        done.returncode = int(status.read_text())
+        return done, programs_in(counts.read_text(encoding="utf-8"))
+
     def measure(self, *arguments: str, tries: int = 3) -> subprocess.CompletedProcess[str]:
         """Run it where every figure is needed: from the beginning again when nothing but squeezed runs is wrong."""
         for _try in range(tries - 1):
@@ -99,6 +122,16 @@ class Bench:
             return []
         with path.open(newline="", encoding="utf-8") as handle:
             return [{name: plain_cell(text) for name, text in row.items()} for row in csv.DictReader(handle)]
+
+
+def programs_in(output: str) -> Counter[str]:
+    """How often each program was executed, by its name, from what the tracer of `PROGRAMS` wrote."""
+    found: Counter[str] = Counter()
+    for document in map(json.loads, filter(str.strip, output.splitlines())):
+        if document["type"] == "map":
+            for key, count in document["data"].get("@programs", {}).items():
+                found[key.partition(",")[2]] += count
+    return found
 
 
 def is_measured(row: dict[str, str]) -> bool:
