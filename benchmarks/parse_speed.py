@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.pairbench.lab.plugins.plugin_utils.benchmarks.scan import scan
-from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import stored_record
+from ansible_collections.pairbench.lab.plugins.plugin_utils.records.reading import checksum_of, stored_record
 from ansible_collections.pairbench.lab.plugins.plugin_utils.storage.files import json_text, object_in
 from ansible_collections.pairbench.lab.plugins.plugin_utils.validity.gate import judge
 
@@ -71,7 +71,7 @@ def _print_judging(rounds: int) -> None:
 
 
 def _judged(content: bytes) -> None:
-    record = stored_record(object_in(Path("record"), content), content).record
+    record = stored_record(object_in(Path("record"), content), checksum_of(content)).record
     if record is None or judge(record).status != "valid":
         raise SystemExit("a record that should be valid is not")
 

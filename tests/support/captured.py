@@ -64,7 +64,7 @@ def write_documents(folder: Path, documents: Iterable[Document]) -> list[StoredR
 
 def judged(document: Document) -> JudgedRun:
     """A run with its record and what the gate says of it, placed in time whether it has a level or not."""
-    stored = stored_record(document | {"attempt": 1}, b"")
+    stored = stored_record(document | {"attempt": 1}, "")
     found = judged_record(stored)
     if stored.record is not None:
         found = replace(found, transfer=transfer_of(stored.record, found.judgement))

@@ -32,7 +32,7 @@ def finish(sweep_dir: Path, run_ids: list[str]) -> None:
     for run_id in run_ids:
         path = SweepFolder(sweep_dir).record(run_id, 1)
         path.write_text("{}", encoding="utf-8")
-        stored = stored_record({"run": runs[run_id], "attempt": 1}, b"{}")
+        stored = stored_record({"run": runs[run_id], "attempt": 1}, "")
         written.append((path, stored, replace(judged_record(stored), judgement=Judgement("valid"))))
     remember(sweep_dir, written)
 

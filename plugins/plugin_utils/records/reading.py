@@ -87,8 +87,8 @@ def latest_record(sweep_dir: Path, run_id: str) -> Record | None:
     return None if found is None or found.stored is None else found.stored.record
 
 
-def stored_record(document: Mapping[str, Any], content: bytes) -> StoredRecord:
-    """The document of a record as a file with this content holds it.
+def stored_record(document: Mapping[str, Any], checksum: str) -> StoredRecord:
+    """The document of a record as a file holds it whose content has this checksum (`checksum_of`).
 
     Raises WrongShape where it does not tell which attempt of which run it is.
     """
@@ -98,7 +98,7 @@ def stored_record(document: Mapping[str, Any], content: bytes) -> StoredRecord:
         record = record_of(document)
     except WrongShape:
         record = None
-    return StoredRecord(run_id, attempt, document, record, checksum_of(content))
+    return StoredRecord(run_id, attempt, document, record, checksum)
 
 
 def checksum_of(content: bytes) -> str:
@@ -144,7 +144,7 @@ def identity_of(run: Mapping[str, Any]) -> dict[str, Any]:
 def _record_in(path: Path) -> tuple[StoredRecord | None, str]:
     try:
         content = record_content(path)
-        return stored_record(object_in(path, content), content), ""
+        return stored_record(object_in(path, content), checksum_of(content)), ""
     except FileNotFoundError:
         return None, f"{shown_path(path)} went away while it was to be read: its run counts as missing."
     except ValueError as error:

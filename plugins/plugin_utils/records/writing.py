@@ -10,7 +10,7 @@ from ..model import SCHEMA_VERSION
 from ..storage.files import json_text, write_json, write_whole_bytes
 from ..storage.packing import packed
 from ..storage.sweep_folder import SweepFolder
-from .reading import StoredRecord, stored_record
+from .reading import StoredRecord, checksum_of, stored_record
 from .record import Record
 
 
@@ -26,7 +26,7 @@ def write_record(sweep_dir: Path, record: Record, written_at: str | None = None)
         document["written_at"] = written_at
     content = json_text(document).encode("utf-8")
     write_whole_bytes(folder.record(record.run_id, attempt), packed(content))
-    return stored_record(document, content)
+    return stored_record(document, checksum_of(content))
 
 
 def write_host(sweep_dir: Path, host: str, facts: Mapping[str, Any]) -> None:

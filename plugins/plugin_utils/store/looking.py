@@ -234,7 +234,7 @@ def reading_of(wanted: Wanted) -> Reading:
     if checksum in wanted.known:
         return Reading(checksum=checksum)
     try:
-        stored = stored_record(object_in(path, content), content)
+        stored = stored_record(object_in(path, content), checksum)
     except ValueError as error:
         return Reading(checksum=checksum, why=error.why if isinstance(error, UnreadableFile) else str(error))
     return Reading(True, checksum, "", judged_record(stored), document_name(path) == stored.name)

@@ -96,7 +96,7 @@ def test_what_was_judged_comes_back_as_it_was(found: JudgedRecord) -> None:
 @pytest.mark.parametrize("document", all_captured(), ids=lambda document: str(document["run"]["run_id"]))
 def test_real_records_share_what_they_have_alike(document: dict[str, Any]) -> None:
     texts = Texts()
-    found = judged_record(stored_record(document, b""))
+    found = judged_record(stored_record(document, ""))
     row = columns_of(found, texts.intern)
     size = len(texts.known)
     assert judged_from(row, Names.of(texts.text)) == found
@@ -146,5 +146,5 @@ def plainly_judged(identity: dict[str, Any]) -> JudgedRecord:
 def test_the_run_of_a_real_record_matches_it() -> None:
     document = all_captured()[0]
     texts = Texts()
-    row = columns_of(judged_record(stored_record(document, b"")), texts.intern)
+    row = columns_of(judged_record(stored_record(document, "")), texts.intern)
     assert Matching(Names.of(texts.text))(run_of(document), row.shared, row.own)
