@@ -57,8 +57,7 @@ class CallbackModule(CallbackBase):
             self._polling.restore()
             self._conductor.flush()
             if task.action == STEP:
-                self._conductor.begin_step(task.get_vars()["_bench_step"]["index"])
-                self._polling.lengthen()
+                self._polling.lengthen(self._conductor.begin_step(task.get_vars()["_bench_step"]["index"]))
 
     def v2_runner_on_start(self, host, task):
         """A worker is about to be started. Tasks of others, in the same play, may take as long as they like."""
