@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench import words
+import yaml
+from bench import ANSIBLE_PLAYBOOK, words
 from namespaces import run
 from roots import install, recap
 
@@ -132,6 +133,24 @@ def test_a_lab_is_made_and_removed_once_and_the_machine_is_left_alone(lab: Lab) 
     assert lab.there() == []
     assert not lab.changed(netns_lab_state="absent")
     assert machine() == before
+
+
+def test_what_the_group_of_the_lab_says_of_it_counts(tmp_path: Path) -> None:
+    planned = Lab(3, tmp_path)
+    hosts = {
+        f"vm{number}": {"ansible_connection": "pairbench.lab.netns", "ansible_netns": name, "pairbench_address": address}
+        for number, (name, address) in enumerate(zip(planned.names, planned.addresses, strict=True), start=1)
+    }
+    inventory = tmp_path / "lab.yml"
+    inventory.write_text(yaml.safe_dump({"netns_lab": {"hosts": hosts, "vars": {"netns_lab_switch": planned.switch}}}))
+    try:
+        for state, there in (("present", [*planned.names, planned.switch]), ("absent", [])):
+            argv = [ANSIBLE_PLAYBOOK, "pairbench.lab.netns_lab", "-i", str(inventory), "-e", f"netns_lab_state={state}"]
+            done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert planned.there() == there
+    finally:
+        planned.remove()
 
 
 def test_a_wrong_address_is_mended(two: Lab) -> None:
