@@ -3,7 +3,7 @@
 It looks every millisecond (``internal_poll_interval``) for as long as anything is under way, which changes the figures of
 benchmarks on the same CPUs: those that need the CPUs lose some ten percent, and latencies get better, because CPUs that
 are woken that often are awake sooner. (On a virtual machine whose own process did nothing but sleep for a millisecond again
-and again, the median of sockperf's ping-pong fell by 11 %; with sleeps of 50 ms by 3 %.) So while hosts measure it looks
+and again, the median of a ping-pong fell by 11 %; with sleeps of 50 ms by 3 %.) So while hosts measure it looks
 seldom, and as long as no step can have come to its end it hardly looks at all.
 """
 
