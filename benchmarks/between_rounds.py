@@ -30,7 +30,7 @@ from pathlib import Path
 from statistics import median
 
 from machine import machine
-from namespaces import Lab
+from namespaces import Lab, fleet
 
 SCRIPT = """
 tracepoint:syscalls:sys_enter_execve { @first[pid] = str(args->argv[1]); }
@@ -41,7 +41,6 @@ tracepoint:sched:sched_process_fork /comm == "ansible-playboo"/ {
 tracepoint:sched:sched_process_exit /pid == tid/ { printf("%lld exit %d %s -\\n", elapsed, pid, comm); delete(@first[pid]); }
 END { clear(@first); }
 """
-MOST_ROUNDS = 15
 PARTS = ("the hosts", "the workers", "the controller", "the way to a host", "both ends meet", "server to client")
 
 
@@ -160,13 +159,9 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=8)
     parser.add_argument("--seconds", type=int, default=2, help="length of a run")
     options = parser.parse_args()
-    pairs = MOST_ROUNDS * options.hosts // 2 if options.hosts > MOST_ROUNDS + 1 else 0
     print(machine())
     with tempfile.TemporaryDirectory(prefix="pairbench-rounds-") as name:
-        lab = Lab(
-            Path(name), options.hosts, 81, iperf3_seconds=options.seconds, pairbench_blocks=1, pairbench_trace=False,
-            pairbench_benchmarks=["iperf3"], pairbench_sample=pairs,
-        )  # fmt: skip
+        lab = fleet(Path(name), options.hosts, 81, options.seconds)
         try:
             lab.play("pairbench.lab.bench", "--limit", "vm1,vm2", "-e", "pairbench_sweep=warm")
             text = traced(lab, lab.folder / "events.bt")

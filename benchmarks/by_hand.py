@@ -18,7 +18,7 @@ streams are measured with both. The ways are
 Prints, for each way and case, the ratio of its figure to that of ``hand`` with its 95 % interval (Hodges-Lehmann on
 logarithms, paired by turn) and what that says: the interval lies within ``--within`` (2 %) of 1, it lies outside of 1, or
 nothing can be told. Then the seconds and CPU seconds that a turn took, those of the benchmarks included. The exit status is
-1 where a figure of the collection lies outside. A hundred turns take about half an hour.
+1 where not every figure of the collection is the same. A hundred turns take about half an hour.
 """
 
 from __future__ import annotations
@@ -188,12 +188,11 @@ def report(found: Mapping[str, Turns], within: float) -> bool:
             ratio = hodges_lehmann([math.log(one / other) for one, other in pairs])
             low, high = (math.exp(end) for end in ratio.interval or (-math.inf, math.inf))
             centre = math.exp(ratio.centre)
-            said = "nothing can be told"
-            if 1 - within <= low and high <= 1 + within:
-                said = f"the same within {within:.0%}"
-            elif not low <= 1 <= high:
-                said = "another figure"
-                well = well and name != "collection"
+            same = 1 - within <= low and high <= 1 + within
+            otherwise = "nothing can be told" if low <= 1 <= high else "another figure"
+            said = f"the same within {within:.0%}" if same else otherwise
+            if name == "collection":
+                well = well and same
             print(f"{name:<11} {case:<36} {centre:6.3f} of by hand [{low:.3f} {high:.3f}], n = {len(figures)}: {said}")
     for name, turns in found.items():
         print(f"{name:<11} {median(turns.seconds):6.1f} s a turn, {median(turns.cpu_seconds):6.2f} s of CPU")

@@ -32,14 +32,13 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import linear_regression, median
 
-from namespaces import Lab
+from namespaces import Lab, fleet
 
 SCRIPT = """
 tracepoint:sched:sched_process_exit /comm == "ansible-playboo"/ {
   @ns = sum(((struct task_struct *)curtask)->utime + ((struct task_struct *)curtask)->stime);
 }
 """
-MOST_ROUNDS = 15
 SMALLEST_TASKS = 5
 TYPICAL_SECONDS = 30.0
 SMALLEST = "- hosts: all\n  gather_facts: false\n  tasks:\n"
@@ -74,12 +73,8 @@ class Cost:
 
 def measured(hosts: int, seconds: int) -> Cost:
     """Everything at one size of the lab."""
-    pairs = MOST_ROUNDS * hosts // 2 if hosts > MOST_ROUNDS + 1 else 0
     with tempfile.TemporaryDirectory(prefix="pairbench-cost-") as name:
-        lab = Lab(
-            Path(name), hosts, 80, iperf3_seconds=seconds, pairbench_blocks=1, pairbench_trace=False,
-            pairbench_benchmarks=["iperf3"], pairbench_sample=pairs,
-        )  # fmt: skip
+        lab = fleet(Path(name), hosts, 80, seconds)
         try:
             lab.play("pairbench.lab.bench", "--limit", "vm1,vm2", "-e", "pairbench_sweep=warm")
             full, wall = cost_of(lambda: lab.play("pairbench.lab.bench"))

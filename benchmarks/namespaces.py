@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+MOST_ROUNDS = 15
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")} | {
     "ANSIBLE_CALLBACKS_ENABLED": "pairbench.lab.summary", "ANSIBLE_NOCOLOR": "1",
@@ -61,3 +62,15 @@ class Lab:
     def remove(self) -> None:
         """Take the namespaces away."""
         self.play("pairbench.lab.netns_lab", "-e", "netns_lab_state=absent")
+
+
+def fleet(folder: Path, hosts: int, subnet: int, seconds: int) -> Lab:
+    """A lab for rounds of untraced iperf3 runs of that length: a full mesh, and a sample of one with more than 16 hosts.
+
+    The sample has about as many rounds as 16 hosts have.
+    """
+    pairs = MOST_ROUNDS * hosts // 2 if hosts > MOST_ROUNDS + 1 else 0
+    return Lab(
+        folder, hosts, subnet, iperf3_seconds=seconds, pairbench_blocks=1, pairbench_trace=False,
+        pairbench_benchmarks=["iperf3"], pairbench_sample=pairs,
+    )  # fmt: skip
