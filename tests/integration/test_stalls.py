@@ -1,4 +1,4 @@
-"""A link that goes down for a second inside a run: the run is valid, and says that data stood still."""
+"""A link that goes down for a while inside a run: the run is valid, and says that data stood still."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from namespaces import Pair, run
 
 pytestmark = pytest.mark.slow
 
-DOWN_SECONDS = 1.0
+DOWN_SECONDS = 1.5
+"""Long enough to be told whenever it begins. A sender that is held to a rate makes up for a second within the next one,
+so that one from 2.7 s to 3.7 s of the run leaves intervals with .7 and 1.3 of the usual, as an uneven network does."""
 RUNS = {"cut": 7, "whole": 3}
 """The runs of a session, and how many seconds each measures."""
 
@@ -69,7 +71,7 @@ def cut_and_whole(pair: Pair, benchmark: str, protocol: str, packets: int) -> tu
     ("benchmark", "protocol", "packets"),
     [("iperf3", "tcp", 7000), ("iperf3", "udp", 9000), ("sockperf", "tcp", 1200)],
 )
-def test_a_link_that_is_down_for_a_second_is_told(pair: Pair, benchmark: str, protocol: str, packets: int) -> None:
+def test_a_link_that_is_down_for_a_while_is_told(pair: Pair, benchmark: str, protocol: str, packets: int) -> None:
     cut, whole = cut_and_whole(pair, benchmark, protocol, packets)
     assert (cut.status, whole.status) == ("valid", "valid"), (cut, whole)
     assert "stalled" in cut.checks and " s " in cut.checks["stalled"], cut
