@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ansible import constants
 from ansible.plugins.callback import CallbackBase
-from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.polling import PollInterval
+from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.polling import Polling
 from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.processes import end_workers
 from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.watchdog import Watchdog
 from ansible_collections.pairbench.lab.plugins.plugin_utils.execution import live_pass
@@ -47,7 +47,7 @@ class CallbackModule(CallbackBase):
         super().__init__(*args, **kwargs)
         self._owner = os.getpid()
         self._conductor = None
-        self._polling = PollInterval(constants)
+        self._polling = Polling(constants)
         self._watchdog = Watchdog(_worker_of, lambda: os.kill(self._owner, signal.SIGINT))
         live_pass.announce_conductor()
         atexit.register(self._finish_broken_off)
@@ -57,7 +57,8 @@ class CallbackModule(CallbackBase):
             self._polling.restore()
             self._conductor.flush()
             if task.action == STEP:
-                self._polling.lengthen(self._conductor.begin_step(task.get_vars()["_bench_step"]["index"]))
+                self._conductor.begin_step(task.get_vars()["_bench_step"]["index"])
+                self._polling.wait_for_workers()
 
     def v2_runner_on_start(self, host, task):
         """A worker is about to be started. Tasks of others, in the same play, may take as long as they like."""

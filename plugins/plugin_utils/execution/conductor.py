@@ -93,8 +93,8 @@ class Conductor:
         self._holds = True
         self._voice.say(self._progress.opening(str(self.live.sweep_dir)))
 
-    def begin_step(self, index: int) -> float:
-        """The sessions of a step are about to begin; the seconds that its shortest one is expected to take."""
+    def begin_step(self, index: int) -> None:
+        """The sessions of a step are about to begin."""
         step = self.live.begin_step(index)
         # Ansible passes over a worker that it cannot start, so one end of a session would wait for nobody.
         problem = descriptors_problem()
@@ -102,12 +102,11 @@ class Conductor:
             self._voice.complain(problem)
             self.live.refusal = problem
         if step is None:
-            return 0.0
+            return
         if not all(self.live.why_left_out(session) for session in step.sessions):
             self._untouched = False
         self._assembler.expect(run for session in step.sessions for run in session.runs)
         self._progress.begin_step(step, self._clock())
-        return min((sum(run.seconds for run in session.runs) for session in step.sessions), default=0.0)
 
     def await_host(self, host: str, task: str, what: str, action: str, state: str = "") -> None:
         """A worker is started for a task of a host, which has its time from now on.

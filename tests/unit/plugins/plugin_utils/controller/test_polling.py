@@ -1,61 +1,125 @@
-"""How often Ansible looks for results: seldom while hosts measure, and as it was configured at all other times."""
+"""When Ansible looks for results: at the end of a worker while hosts measure, else as often as it is configured."""
 
 from __future__ import annotations
 
-import threading
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
 from ansible import constants
-from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.polling import (
-    AWAKE_SECONDS,
-    OPTION,
-    QUIET_SECONDS,
-    REST_SECONDS,
-    RESTING_SHARE,
-    PollInterval,
-)
-from namespaces import wait_until
+from ansible_collections.pairbench.lab.plugins.plugin_utils.controller import polling
+from ansible_collections.pairbench.lab.plugins.plugin_utils.controller.polling import OPTION, Polling
+
+FORK = multiprocessing.get_context("fork")
+FOREVER = 600.0
+"""A pause that would end no test in time."""
 
 
-def timers() -> int:
-    return sum(isinstance(thread, threading.Timer) for thread in threading.enumerate())
+def looks_until(fact: Callable[[], bool], holder: SimpleNamespace) -> int:
+    """Pause as Ansible does until something is so; how often that was."""
+    looks = 0
+    while not fact():
+        time.sleep(getattr(holder, OPTION))
+        looks += 1
+    return looks
 
 
-@pytest.mark.parametrize("configured", [0.001, 0.02, 0.5])
-def test_it_is_lengthened_for_a_while_and_put_back(configured: float) -> None:
+class Worker:
+    """A process that ends when it is told."""
+
+    def __init__(self) -> None:
+        self._told = FORK.Event()
+        self.process = FORK.Process(target=self._told.wait, args=(60,), daemon=True)
+        self.process.start()
+
+    def end(self) -> None:
+        """It is told, and may take its time."""
+        self._told.set()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[], Worker]]:
+    """Starts a worker."""
+    workers: list[Worker] = []
+
+    def started() -> Worker:
+        workers.append(Worker())
+        return workers[-1]
+
+    yield started
+    for worker in workers:
+        worker.end()
+        worker.process.join()
+        worker.process.close()
+
+
+@pytest.fixture
+def holder(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """What has the option. No pause ends because of the time, and after a worker's end there is no time to look."""
+    monkeypatch.setattr(polling, "LONGEST_SECONDS", FOREVER)
+    monkeypatch.setattr(polling, "ARRIVAL_SECONDS", 0.0)
+    return SimpleNamespace(**{OPTION: 0.001})
+
+
+def test_a_pause_lasts_until_a_worker_ends(holder: SimpleNamespace, start: Callable[[], Worker]) -> None:
+    early, late = start(), start()
+    Polling(holder).wait_for_workers()
+    for worker in (early, late):
+        worker.end()
+        assert looks_until(lambda ended=worker: not ended.process.is_alive(), holder) <= 2
+
+
+def test_what_ends_between_two_pauses_is_looked_for_as_often_as_configured(
+    holder: SimpleNamespace, start: Callable[[], Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "ARRIVAL_SECONDS", FOREVER)
+    one, _other = start(), start()
+    Polling(holder).wait_for_workers()
+    getattr(holder, OPTION)._ended = -FOREVER
+    one.end()
+    one.process.join()
+    time.sleep(getattr(holder, OPTION))  # else until the other ends, which is never
+    time.sleep(getattr(holder, OPTION))
+
+
+def test_results_of_workers_that_were_gone_at_once_are_looked_for(
+    holder: SimpleNamespace, start: Callable[[], Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "ARRIVAL_SECONDS", FOREVER)
+    start()
+    Polling(holder).wait_for_workers()
+    time.sleep(getattr(holder, OPTION))
+
+
+def test_without_workers_a_pause_is_as_configured(holder: SimpleNamespace) -> None:
+    Polling(holder).wait_for_workers()
+    time.sleep(getattr(holder, OPTION))
+
+
+def test_a_worker_that_does_not_end_is_looked_at_now_and_then(
+    holder: SimpleNamespace, start: Callable[[], Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "LONGEST_SECONDS", 0.01)
+    worker = start()
+    Polling(holder).wait_for_workers()
+    for _look in range(3):
+        time.sleep(getattr(holder, OPTION))
+    assert worker.process.is_alive()
+
+
+@pytest.mark.parametrize("configured", [0.001, 0.5])
+def test_what_was_configured_is_put_back(configured: float) -> None:
     holder = SimpleNamespace(**{OPTION: configured})
-    polling = PollInterval(holder)
+    pauses = Polling(holder)
     for _step in range(2):
-        polling.lengthen()
-        polling.lengthen()
-        assert getattr(holder, OPTION) == max(configured, QUIET_SECONDS)
-        polling.restore()
+        pauses.wait_for_workers()
+        pauses.wait_for_workers()
+        pauses.restore()
         assert getattr(holder, OPTION) == configured
-    polling.restore()
+    pauses.restore()
     assert getattr(holder, OPTION) == configured
-
-
-@pytest.mark.parametrize("configured", [0.001, 5.0])
-def test_it_is_longer_still_until_a_session_may_have_come_to_its_end(configured: float) -> None:
-    holder = SimpleNamespace(**{OPTION: configured})
-    polling = PollInterval(holder)
-    polling.lengthen((AWAKE_SECONDS + 0.2) / RESTING_SHARE)
-    assert getattr(holder, OPTION) == max(configured, REST_SECONDS)
-    wait_until(lambda: not timers())
-    assert getattr(holder, OPTION) == max(configured, QUIET_SECONDS)
-    polling.restore()
-    assert getattr(holder, OPTION) == configured
-
-
-def test_a_step_that_ends_early_leaves_nothing_that_changes_it_later() -> None:
-    holder = SimpleNamespace(**{OPTION: 0.001})
-    polling = PollInterval(holder)
-    for _step in range(3):
-        polling.lengthen(1000)
-        assert (timers(), getattr(holder, OPTION)) == (1, REST_SECONDS)
-    polling.restore()
-    assert (timers(), getattr(holder, OPTION)) == (0, 0.001)
 
 
 def test_ansible_has_the_option() -> None:

@@ -142,4 +142,4 @@ def test_the_want_of_descriptors_is_seen_before_it_hurts() -> None:
     assert descriptors_problem() == ""
     before = len(list(Path("/proc/self/fd").iterdir()))
     assert "raise the limit with ulimit -n" in descriptors_problem(10_000_000)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before  # fewer where garbage of other tests went meanwhile
