@@ -157,8 +157,10 @@ def by_collection(lab: Lab, cases: list[Case], block: int, before: list[str]) ->
     return figures
 
 
-def take_turns(ways: Mapping[str, Callable[[int], dict[str, float]]], turns: int) -> dict[str, Turns]:
-    """Every way once a turn, in random order."""
+def take_turns(
+    ways: Mapping[str, Callable[[int], dict[str, float]]], turns: int, raw: Path | None
+) -> dict[str, Turns]:
+    """Every way once a turn, in random order. After each turn all figures are in the file ``raw``."""
     found = {name: Turns() for name in ways}
     for turn in range(1, turns + 1):
         for name in random.sample(list(ways), len(ways)):
@@ -168,6 +170,8 @@ def take_turns(ways: Mapping[str, Callable[[int], dict[str, float]]], turns: int
             found[name].cpu_seconds.append(cpu_seconds() - before)
             for case, figure in figures.items():
                 found[name].figures.setdefault(case, []).append(figure)
+        if raw:
+            raw.write_text(json.dumps({name: vars(way) for name, way in found.items()}), encoding="utf-8")
         if turn % 10 == 0:
             print(f"{turn} of {turns} turns", file=sys.stderr, flush=True)
     return found
@@ -208,7 +212,7 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="measure by hand twice a turn, to see what chance does")
     parser.add_argument("--playbook", action="store_true", help="measure a plain playbook too")
     parser.add_argument("--within", type=float, default=0.02, help="how far the interval may reach from 1")
-    parser.add_argument("--raw", type=Path, help="a file for all figures, as JSON")
+    parser.add_argument("--raw", type=Path, help="a file for all figures, as JSON, written after each turn")
     options = parser.parse_args()
     cpus = {"vm1": "0", "vm2": "0" if options.apart else "1"}
     before = ["taskset", "-c", "1"] if options.apart else []
@@ -232,13 +236,10 @@ def main() -> int:
             ways["again"] = lambda _turn: by_hand(lab, cases)
         if options.playbook:
             ways["playbook"] = lambda _turn: by_playbook(lab, cases, before)
-        found = take_turns(ways, options.pairs)
+        found = take_turns(ways, options.pairs, options.raw)
     finally:
         lab.remove()
         shutil.rmtree(folder, ignore_errors=True)
-    if options.raw:
-        raw: Any = {name: vars(turns) for name, turns in found.items()}
-        options.raw.write_text(json.dumps(raw), encoding="utf-8")
     return 0 if report(found, options.within) else 1
 
 
