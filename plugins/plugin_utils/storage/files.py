@@ -119,7 +119,7 @@ def parse_json(content: bytes) -> Any:
     Refused are, beside what is not JSON: other encodings than UTF-8, nesting deeper than `DEEPEST`, keys that are there
     twice, NaN, Infinity and numbers that become infinite, whole numbers of more than 64 bits, and halves of surrogate pairs.
     """
-    if not content.strip():
+    if not content or content.isspace():
         raise ValueError("it is empty")
     try:
         text = content.decode("utf-8")
