@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any
 
 import clone
@@ -36,7 +37,8 @@ LINES = (
 )  # fmt: skip
 VALUES = st.one_of(
     st.sampled_from(STRINGS),
-    st.sampled_from((0, -1, 10**30, 1e300, float("nan"), True, None, [], {}, [[1, 2]], [1.5], ["abc"])),
+    # Copies: a list that is put into a document and then drawn again would be put into itself.
+    st.sampled_from((0, -1, 10**30, 1e300, float("nan"), True, None, [], {}, [[1, 2]], [1.5], ["abc"])).map(deepcopy),
     st.sampled_from(STRINGS).map(lambda text: [text]),
     st.sampled_from(STRINGS).map(lambda text: {text: text}),
 )
