@@ -157,9 +157,7 @@ def by_collection(lab: Lab, cases: list[Case], block: int, before: list[str]) ->
     return figures
 
 
-def take_turns(
-    ways: Mapping[str, Callable[[int], dict[str, float]]], turns: int, raw: Path | None
-) -> dict[str, Turns]:
+def take_turns(ways: Mapping[str, Callable[[int], dict[str, float]]], turns: int, raw: Path | None) -> dict[str, Turns]:
     """Every way once a turn, in random order. After each turn all figures are in the file ``raw``."""
     found = {name: Turns() for name in ways}
     for turn in range(1, turns + 1):

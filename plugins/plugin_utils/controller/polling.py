@@ -40,8 +40,8 @@ class UntilWorkerEnds:
         self._workers = workers
         if not workers or time.monotonic() - self._ended < ARRIVAL_SECONDS:
             time.sleep(self._configured)
-        else:
-            wait([worker.sentinel for worker in workers], max(self._configured, LONGEST_SECONDS))
+        elif wait([worker.sentinel for worker in workers], max(self._configured, LONGEST_SECONDS)):
+            self._ended = time.monotonic()  # it may be a while until it counts as ended, and waiting for it returns at once
         return 0
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import wait
 from types import SimpleNamespace
 
 import pytest
@@ -17,13 +19,10 @@ FOREVER = 600.0
 """A pause that would end no test in time."""
 
 
-def looks_until(fact: Callable[[], bool], holder: SimpleNamespace) -> int:
-    """Pause as Ansible does until something is so; how often that was."""
-    looks = 0
-    while not fact():
-        time.sleep(getattr(holder, OPTION))
-        looks += 1
-    return looks
+def wait_as_if_begun_long_ago(pauses: Polling, holder: SimpleNamespace) -> None:
+    """Wait for workers of which none has ended for a long time."""
+    pauses.wait_for_workers()
+    getattr(holder, OPTION)._ended = -2 * FOREVER
 
 
 class Worker:
@@ -34,9 +33,13 @@ class Worker:
         self.process = FORK.Process(target=self._told.wait, args=(60,), daemon=True)
         self.process.start()
 
-    def end(self) -> None:
-        """It is told, and may take its time."""
-        self._told.set()
+    def end(self, seconds: float = 0.0) -> None:
+        """It is told after so many seconds, and may take its time."""
+        threading.Timer(seconds, self._told.set).start()
+
+    @property
+    def has_ended(self) -> bool:
+        return bool(wait([self.process.sentinel], 0))
 
 
 @pytest.fixture
@@ -63,12 +66,30 @@ def holder(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return SimpleNamespace(**{OPTION: 0.001})
 
 
-def test_a_pause_lasts_until_a_worker_ends(holder: SimpleNamespace, start: Callable[[], Worker]) -> None:
-    early, late = start(), start()
-    Polling(holder).wait_for_workers()
+def test_a_pause_lasts_until_a_worker_ends(
+    holder: SimpleNamespace, start: Callable[[], Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "ARRIVAL_SECONDS", FOREVER)  # it may end just before a pause begins, which then is short
+    early, late, pauses = start(), start(), Polling(holder)
     for worker in (early, late):
-        worker.end()
-        assert looks_until(lambda ended=worker: not ended.process.is_alive(), holder) <= 2
+        wait_as_if_begun_long_ago(pauses, holder)
+        worker.end(0.2)
+        time.sleep(getattr(holder, OPTION))
+        assert worker.has_ended
+        worker.process.join()
+
+
+def test_a_worker_that_is_ending_is_not_waited_for_again_and_again(
+    holder: SimpleNamespace, start: Callable[[], Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "ARRIVAL_SECONDS", FOREVER)
+    pauses, worker = Polling(holder), start()
+    monkeypatch.setattr(polling, "wait", lambda sentinels, _seconds: waits.append(len(sentinels)) or sentinels)
+    waits: list[int] = []
+    wait_as_if_begun_long_ago(pauses, holder)
+    for _look in range(3):
+        time.sleep(getattr(holder, OPTION))
+    assert waits == [1] and worker.process.is_alive()
 
 
 def test_what_ends_between_two_pauses_is_looked_for_as_often_as_configured(
@@ -76,8 +97,7 @@ def test_what_ends_between_two_pauses_is_looked_for_as_often_as_configured(
 ) -> None:
     monkeypatch.setattr(polling, "ARRIVAL_SECONDS", FOREVER)
     one, _other = start(), start()
-    Polling(holder).wait_for_workers()
-    getattr(holder, OPTION)._ended = -FOREVER
+    wait_as_if_begun_long_ago(Polling(holder), holder)
     one.end()
     one.process.join()
     time.sleep(getattr(holder, OPTION))  # else until the other ends, which is never
