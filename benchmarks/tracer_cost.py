@@ -20,11 +20,13 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
@@ -54,9 +56,14 @@ def programs() -> dict[str, str]:
 
 
 def is_known(script: str) -> bool:
-    """Whether this bpftrace can attach a program."""
+    """Whether this bpftrace can attach a program. One that cannot may leave the child of ``-c`` behind, waiting for ever."""
     argv = ["bpftrace", "-e", script, "-c", str(shutil.which("true"))]
-    return subprocess.run(argv, env=ENVIRONMENT, capture_output=True, check=False).returncode == 0
+    nowhere = subprocess.DEVNULL  # a pipe would be held open by that child
+    process = subprocess.Popen(argv, env=ENVIRONMENT, stdout=nowhere, stderr=nowhere, start_new_session=True)
+    status = process.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    return status == 0
 
 
 class Bench:
