@@ -25,7 +25,7 @@ SHARED = ("benchmark", "case", "parameters")
 OWN = tuple(name for name in IDENTITY if name not in SHARED)
 READABLE, TRACED, UNTRACEABLE = 1, 2, 4
 MOST_EXACT = 2**53
-"""Up to here every whole number is one that eight bytes of floating point hold."""
+"""Below this every whole number is one that eight bytes of floating point hold, and a cell shows it without a point."""
 NOTHING = 2**64 - 1
 """Stands for a number of calls, or of ns, that is not known."""
 
@@ -87,7 +87,7 @@ def _json(value: Any) -> str:
 
 def _samples(samples: Sequence[Sample], exact: dict[str, Any]) -> bytes:
     values = [sample.value for sample in samples]
-    if all(isinstance(value, float) or -MOST_EXACT <= value <= MOST_EXACT for value in values):
+    if all(isinstance(value, float) or -MOST_EXACT < value < MOST_EXACT for value in values):
         return struct.pack(f"<{len(values)}d", *values)
     exact["samples"] = values
     return b""

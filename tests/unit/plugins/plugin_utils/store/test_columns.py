@@ -26,7 +26,9 @@ from hypothesis import strategies as st
 
 TEXT = st.text(st.characters(), max_size=12) | st.just("\ud800\x1b[2J")
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
-VALUE = FINITE | st.integers(-(2**70), 2**70)
+EDGES = st.sampled_from([sign * (2**53 + off) for sign in (-1, 1) for off in (-1, 0, 1)])
+"""Whole numbers at the end of those that floating point holds exactly."""
+VALUE = FINITE | st.integers(-(2**70), 2**70) | EDGES
 COUNT = st.none() | st.integers(0, 2**63 - 1) | st.integers(-(2**70), 2**70)
 ANY_JSON = st.none() | st.booleans() | VALUE | TEXT | st.just({"a": [1.0]})
 PLAIN = st.text("abc_%.", min_size=1, max_size=8)
