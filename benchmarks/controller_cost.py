@@ -5,7 +5,8 @@ Usage, as root, with nothing else running: ``.venv/bin/python benchmarks/control
 more than 16 hosts a sample of its pairs, so that there are about as many rounds as 16 hosts have), and prints
 
 - CPU seconds of the controller (``ansible-playbook`` and its workers, not what runs on hosts) for each host and round,
-  summed by the kernel as each process ends, beside those of the smallest task that there is, ``command: "true"``;
+  as the kernel's scheduler has counted them when each process ends (its user and system time are counted in ticks), beside
+  those of the smallest task that there is, ``command: "true"``;
 - seconds from the end of the last client of a round to the start of the first client of the next one;
 - seconds of the runs, one a round, by those of the whole command, and by those from the first start to the last end.
 
@@ -36,7 +37,7 @@ from namespaces import Lab, fleet
 
 SCRIPT = """
 tracepoint:sched:sched_process_exit /comm == "ansible-playboo"/ {
-  @ns = sum(((struct task_struct *)curtask)->utime + ((struct task_struct *)curtask)->stime);
+  @ns = sum(((struct task_struct *)curtask)->se.sum_exec_runtime);
 }
 """
 SMALLEST_TASKS = 5
